@@ -1,0 +1,86 @@
+"""The composition root: settings, clients, loop, Kopf. No logic."""
+
+import argparse
+import asyncio
+import os
+import sys
+
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient
+from prometheus_client import start_http_server
+from pydantic import ValidationError
+
+from heteroserve import __version__, handlers, telemetry
+from heteroserve.kube import Kube
+from heteroserve.loop import Loop
+from heteroserve.settings import Settings
+
+DESCRIPTION = """\
+heteroserve serves one model from CPU, GPU, FPGA and ASIC nodes at once: it keeps Triton pods on every hardware class of
+an InferenceDeployment, decides how many, and splits the traffic between them.
+
+`run` starts the operator, in a cluster or with your kubeconfig. Every flag can also be set as HETEROSERVE_<FLAG>.
+"""
+
+EXAMPLES = """\
+examples:
+  heteroserve run --prometheus-url http://prometheus.monitoring.svc:9090 --default-gateway gateways/public
+  HETEROSERVE_LOG_LEVEL=DEBUG heteroserve run
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    given = {name: value for name, value in vars(arguments).items() if name != "command" and value is not None}
+    try:
+        settings = Settings.model_validate({**_environment(), **given})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        flag = "--" + str(first["loc"][0]).replace("_", "-")
+        print(f"error: {flag}: {first['msg']} (given: {first['input']!r})", file=sys.stderr)  # noqa: T201
+        return 2
+    telemetry.configure_logging(settings.log_level)
+    asyncio.run(run(settings))
+    return 0
+
+
+async def run(settings: Settings) -> None:
+    """The operator, until a signal ends it."""
+    try:
+        config.load_incluster_config()  # type: ignore[no-untyped-call]
+    except config.ConfigException:
+        await config.load_kube_config()  # type: ignore[no-untyped-call]
+    start_http_server(settings.metrics_port)
+    async with ApiClient() as client:
+        await handlers.serve(Loop(settings, Kube(client)), health_port=settings.health_port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "heteroserve", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"heteroserve {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    start = commands.add_parser("run", help="start the operator", description=DESCRIPTION, epilog=EXAMPLES)
+    for name, field in Settings.model_fields.items():
+        many = isinstance(field.default, tuple)
+        shown = " ".join(field.default) if many else field.default
+        start.add_argument(
+            f"--{name.replace('_', '-')}",
+            nargs="*" if many else None,
+            metavar=name.rpartition("_")[2].upper(),
+            help=f"{field.description} Default: {shown or 'none'}.",
+        )
+    return parser
+
+
+def _environment() -> dict[str, str | list[str]]:
+    """What the environment sets; lists are separated by commas."""
+    given = {name: os.environ.get(f"HETEROSERVE_{name.upper()}") for name in Settings.model_fields}
+    many = {name for name, field in Settings.model_fields.items() if isinstance(field.default, tuple)}
+    return {name: value.split(",") if name in many else value for name, value in given.items() if value is not None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

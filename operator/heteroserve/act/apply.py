@@ -1,0 +1,138 @@
+"""Writing: makes the manifests true, in their order, and removes what is owned and no longer wanted.
+
+Invariants: nothing is written that is in place already; an object that is not ours is never touched, whatever its
+name; a refused manifest is not sent again before it changes or a minute has passed; only objects with our owner UID are
+removed.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from heteroserve import kube
+from heteroserve.act.difference import is_in_place, stamp
+from heteroserve.errors import Reject, Retry
+from heteroserve.kube import Kind, Kube
+from heteroserve.model.deployment import InferenceDeployment
+from heteroserve.model.outcome import Outcome, Refusal
+from heteroserve.observe.store import Store
+from heteroserve.render.metadata import CLASS_LABEL, Manifest
+
+REFUSAL_SECONDS = 60.0
+
+Address = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refused:
+    manifest: Manifest
+    until: float
+    refusal: Refusal
+
+
+class Writer:
+    """The one place that changes objects in the cluster. Its memory only saves requests; losing it is harmless."""
+
+    def __init__(self, api: Kube, store: Store) -> None:
+        self._kube = api
+        self._store = store
+        self._settled: dict[Address, tuple[Manifest, Any]] = {}
+        self._refused: dict[Address, _Refused] = {}
+
+    async def act(
+        self,
+        deployment: InferenceDeployment,
+        manifests: tuple[Manifest, ...],
+        untouched: frozenset[str],
+        monotonic: float,
+    ) -> Outcome:
+        """Applies the manifests and prunes. `untouched` are classes whose objects stay as they are.
+
+        Raises `Retry` when the API server cannot be asked; everything written so far stays and is found in place then.
+        """
+        written: list[str] = []
+        refused: list[Refusal] = []
+        for manifest in manifests:
+            try:
+                written += await self._ensure(deployment, stamp(manifest), monotonic)
+            except Reject as rejection:
+                refused.append(self._remember(manifest, rejection, monotonic))
+        written += await self._prune(deployment, manifests, untouched)
+        return Outcome(written=tuple(written), refused=tuple(refused))
+
+    async def _ensure(self, deployment: InferenceDeployment, manifest: Manifest, monotonic: float) -> list[str]:
+        kind, address = kube.BY_KIND[manifest["kind"]], address_of(manifest)
+        live = self._store.get(kind, address[1:])
+        if live is not None and (is_in_place(manifest, live) or self._settled.get(address) == (manifest, live)):
+            return []
+        held = self._refused.get(address)
+        if held and held.until > monotonic and held.manifest == manifest:
+            raise Reject(held.refusal.reason, held.refusal.message)
+        live = live or await self._kube.get(kind, address[1], address[2])
+        if live is not None:
+            _check_ownership(deployment, kind, live)
+        applied = await self._kube.apply(kind, manifest)
+        self._store.put(kind, applied)
+        # the server may write a field in another way than we did: what it made of this manifest is in place as well
+        self._settled[address] = (manifest, self._store.get(kind, address[1:]))
+        self._refused.pop(address, None)
+        return [f"{kind.kind}/{address[2]}"]
+
+    def _remember(self, manifest: Manifest, rejection: Reject, monotonic: float) -> Refusal:
+        address, stamped = address_of(manifest), stamp(manifest)
+        held = self._refused.get(address)
+        if held and held.until > monotonic and held.manifest == stamped:
+            return held.refusal
+        refusal = Refusal(reason=rejection.reason, message=rejection.message)
+        self._refused[address] = _Refused(manifest=stamped, until=monotonic + REFUSAL_SECONDS, refusal=refusal)
+        return refusal
+
+    async def _prune(
+        self, deployment: InferenceDeployment, manifests: tuple[Manifest, ...], untouched: frozenset[str]
+    ) -> list[str]:
+        wanted = {address_of(m) for m in manifests}
+        removed: list[str] = []
+        for kind in kube.OWNED:
+            for live in self._store.owned(kind, deployment.key):
+                metadata = live["metadata"]
+                kept = metadata["labels"].get(CLASS_LABEL) in untouched
+                if (
+                    kept
+                    or (kind.kind, metadata["namespace"], metadata["name"]) in wanted
+                    or not _ours(deployment, live)
+                ):
+                    continue
+                await self._kube.delete(kind, metadata["namespace"], metadata["name"], uid=metadata["uid"])
+                self._store.remove(kind, live)
+                removed.append(f"{kind.kind}/{metadata['name']}")
+        return removed
+
+
+def address_of(manifest: Manifest) -> Address:
+    """Kind, namespace and name."""
+    return manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+
+def _owners(live: dict[str, Any]) -> list[dict[str, Any]]:
+    return [o for o in live["metadata"].get("ownerReferences", ()) if o.get("controller")]
+
+
+def _ours(deployment: InferenceDeployment, live: dict[str, Any]) -> bool:
+    return any(owner["uid"] == deployment.uid for owner in _owners(live))
+
+
+def _check_ownership(deployment: InferenceDeployment, kind: Kind, live: dict[str, Any]) -> None:
+    """Refuses to touch what is not ours. A namesake of an earlier life of ours is being collected: that passes."""
+    if _ours(deployment, live):
+        return
+    name = live["metadata"]["name"]
+    predecessor = any(
+        owner["kind"] == kube.INFERENCE_DEPLOYMENT.kind and owner["name"] == deployment.key.name
+        for owner in _owners(live)
+    )
+    if predecessor:
+        raise Retry("PredecessorLeaving", f"{kind.kind} {name} of the deleted {deployment.key} is not collected yet")
+    raise Reject(
+        "NameTaken",
+        f"{kind.kind} {name} exists and does not belong to this InferenceDeployment: "
+        "rename or delete it, or create the InferenceDeployment under another name",
+    )

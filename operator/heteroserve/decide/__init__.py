@@ -1,0 +1,160 @@
+"""decide: Snapshot in, Plan out. Pure and total; one step per module, in this order.
+
+    supply     what could each class carry, what is ready?
+    demand     how many requests per second, and may that figure remove anything?
+    sizing     how many replicas of each class, cheapest first?
+    stabilise  how much of that in this cycle?
+    sequence   in which order, so that no request is lost on the way?
+    traffic    how is the traffic split over what is ready?
+
+A new signal enters in `demand` or `supply`, a new rule in the step that it belongs to.
+"""
+
+from decimal import Decimal
+
+from heteroserve.decide.demand import estimate_demand
+from heteroserve.decide.explain import record_changes
+from heteroserve.decide.sequence import drain_before_removal
+from heteroserve.decide.sizing import Wanted, size
+from heteroserve.decide.stabilise import Present, Settled, stabilise
+from heteroserve.decide.supply import Supply, assess_supply, ready_pods
+from heteroserve.decide.traffic import Share, split_traffic
+from heteroserve.model.plan import ClassPlan, Demand, Plan, Why
+from heteroserve.model.snapshot import Snapshot
+
+DRAIN_LOOK_SECONDS = 1.0
+"""How soon to look whether the route has let go of a class that is to be removed."""
+
+
+def decide(snapshot: Snapshot) -> Plan:
+    """What should be true next for this deployment, and why."""
+    supplies = assess_supply(snapshot)
+    demand = estimate_demand(snapshot, ready=sum(s.ready for s in supplies))
+    if snapshot.deployment.paused:
+        return _as_it_is(snapshot, supplies, demand)
+    wanted = _size(snapshot, supplies, demand)
+    present = tuple(
+        Present(supply=s, replicas=snapshot.replicas.get(s.name), pending=snapshot.memory.pending.get(s.name))
+        for s in supplies
+        if s.hardware
+    )
+    window = snapshot.deployment.scaling.scale_down_window_seconds
+    wished = stabilise(wanted, present, demand, window_seconds=window, now=snapshot.now)
+    settled = drain_before_removal(wished, snapshot.replicas, _routed(snapshot))
+    weights = _weigh(snapshot, supplies, wished, demand)
+    classes = tuple(_plan_class(s, wanted, settled, snapshot, weights) for s in supplies)
+    classes += tuple(_plan_retired(name, snapshot, weights) for name in _retired(snapshot, weights))
+    draining = any(c.why is Why.DRAINING or c.retired for c in classes)
+    return Plan(
+        classes=classes,
+        demand=demand,
+        decisions=record_changes(snapshot, classes),
+        requeue_seconds=DRAIN_LOOK_SECONDS if draining else None,
+    )
+
+
+def _size(snapshot: Snapshot, supplies: tuple[Supply, ...], demand: Demand) -> dict[str, Wanted]:
+    """The sizing for the demand; without any figure, for none: stabilising then keeps what is there."""
+    return size(supplies, demand.rps or 0.0, snapshot.deployment.scaling.budget_per_hour)
+
+
+def _weigh(
+    snapshot: Snapshot, supplies: tuple[Supply, ...], wished: dict[str, Settled], demand: Demand
+) -> dict[str, int]:
+    """Weights by what is ready and is to stay; a class no longer listed keeps traffic until the others carry it."""
+    shares = [
+        Share(
+            name=s.name,
+            ready=min(s.ready, wished[s.name].replicas) if s.name in wished else s.ready,
+            replica_rps=s.replica_rps,
+            fastest_rps=s.fastest_rps,
+        )
+        for s in supplies
+        if s.hardware or snapshot.replicas.get(s.name)
+    ]
+    ready_rps = sum(s.ready * s.replica_rps for s in shares)
+    if not any(s.ready for s in shares) or ready_rps < (demand.rps or 0.0):
+        usual = max((s.replica_rps for s in shares), default=0.0) or 1.0
+        shares += [
+            Share(name=name, ready=ready_pods(snapshot, name), replica_rps=usual, fastest_rps=usual)
+            for name in _unlisted(snapshot)
+        ]
+    weights = split_traffic(tuple(shares), _routed(snapshot))
+    return {**dict.fromkeys(_unlisted(snapshot), 0), **weights}
+
+
+def _plan_class(
+    supply: Supply,
+    wanted: dict[str, Wanted],
+    settled: dict[str, Settled],
+    snapshot: Snapshot,
+    weights: dict[str, int],
+) -> ClassPlan:
+    current = snapshot.replicas.get(supply.name, 0)
+    want = wanted[supply.name]
+    wish = settled.get(supply.name) or Settled(replicas=current, why=want.why, message=want.message)
+    return ClassPlan(
+        name=supply.name,
+        replicas=wish.replicas,
+        weight=weights.get(supply.name, 0),
+        ready=supply.ready,
+        replica_rps=supply.replica_rps,
+        cost_per_hour=supply.price * wish.replicas,
+        why=wish.why,
+        message=wish.message,
+        pending=wish.pending,
+        render=supply.hardware is not None,
+    )
+
+
+def _unlisted(snapshot: Snapshot) -> list[str]:
+    listed = {c.name for c in snapshot.deployment.classes}
+    return sorted(set(snapshot.replicas) - listed)
+
+
+def _retired(snapshot: Snapshot, weights: dict[str, int]) -> list[str]:
+    """Classes taken out of the spec that still carry traffic, by our wish or by the route as it stands."""
+    routed = _routed(snapshot)
+    return [name for name in _unlisted(snapshot) if weights[name] > 0 or routed.get(name, 0) > 0]
+
+
+def _plan_retired(name: str, snapshot: Snapshot, weights: dict[str, int]) -> ClassPlan:
+    hardware = snapshot.hardware.get(name)
+    replicas = snapshot.replicas[name]
+    return ClassPlan(
+        name=name,
+        replicas=replicas,
+        weight=weights[name],
+        ready=ready_pods(snapshot, name),
+        replica_rps=0.0,
+        cost_per_hour=(hardware.cost_per_hour if hardware else Decimal(0)) * replicas,
+        why=Why.RETIRED,
+        message="no longer in spec.classes: removed when the other classes carry the demand",
+        render=False,
+        retired=True,
+    )
+
+
+def _as_it_is(snapshot: Snapshot, supplies: tuple[Supply, ...], demand: Demand) -> Plan:
+    """The plan of a paused deployment: what is there, nothing else."""
+    routed = _routed(snapshot)
+    classes = tuple(
+        ClassPlan(
+            name=s.name,
+            replicas=snapshot.replicas.get(s.name, 0),
+            weight=routed.get(s.name, 0),
+            ready=s.ready,
+            replica_rps=s.replica_rps,
+            cost_per_hour=s.price * snapshot.replicas.get(s.name, 0),
+            why=Why.PAUSED,
+            message="spec.paused is true",
+            pending=snapshot.memory.pending.get(s.name),
+            render=False,
+        )
+        for s in supplies
+    )
+    return Plan(classes=classes, demand=demand)
+
+
+def _routed(snapshot: Snapshot) -> dict[str, int]:
+    return dict(snapshot.route.weights) if snapshot.route else {}

@@ -1,0 +1,51 @@
+"""Demand: how many requests per second to plan for, and whether that figure may be used to remove anything.
+
+Pure. The asymmetry is the point (as in the Horizontal Pod Autoscaler): any signal may add replicas, but replicas are
+removed only when every signal that should be there is there and fresh. Missing is never zero.
+"""
+
+import math
+
+from heteroserve.model.plan import Demand
+from heteroserve.model.snapshot import Snapshot
+
+STALE_AFTER_SECONDS = 30.0
+"""Twice a common scrape interval of 15 s: an older sample says nothing about now."""
+
+BACKLOG_SECONDS = 10.0
+"""Requests that wait inside Triton are demand that was not served yet: work them off within this time."""
+
+
+def estimate_demand(snapshot: Snapshot, ready: int) -> Demand:
+    """The demand that the signals show; `ready` pods are expected to report."""
+    signals = snapshot.signals
+    if signals.error:
+        return _nothing("PrometheusError", f"Prometheus cannot be asked: {signals.error}")
+    if signals.age_seconds is not None and not signals.age_seconds <= STALE_AFTER_SECONDS:
+        return _nothing("MetricsStale", f"the newest samples are older than {STALE_AFTER_SECONDS:.0f} s")
+    offered, served, backlog = (usable(v) for v in (signals.offered_rps, signals.served_rps, signals.backlog))
+    rates = [r for r in (offered, served) if r is not None]
+    if not rates:
+        return _nothing("MetricsMissing", "neither the gateway nor Triton has a sample of this deployment")
+    rps = max(rates) + (backlog or 0.0) / BACKLOG_SECONDS
+    missing = _missing(snapshot, ready, offered=offered, served=served, backlog=backlog)
+    if missing:
+        return Demand(rps=rps, may_shrink=False, reason="MetricsPartial", message=f"no fresh samples of: {missing}")
+    return Demand(rps=rps, may_shrink=True, reason="MetricsFresh", message="all signals are present and fresh")
+
+
+def usable(value: float | None) -> float | None:
+    """A sample that can be computed with, or `None`: NaN, infinite and negative samples count as missing."""
+    return value if value is not None and math.isfinite(value) and value >= 0 else None
+
+
+def _nothing(reason: str, message: str) -> Demand:
+    return Demand(rps=None, may_shrink=False, reason=reason, message=message)
+
+
+def _missing(
+    snapshot: Snapshot, ready: int, *, offered: float | None, served: float | None, backlog: float | None
+) -> str:
+    gateway = snapshot.cluster.envoy_gateway and snapshot.route is not None and offered is None
+    triton = ready > 0 and (served is None or backlog is None or snapshot.signals.missing_pods > 0)
+    return ", ".join(name for name, gone in (("the gateway", gateway), ("Triton", triton)) if gone)

@@ -1,0 +1,54 @@
+"""Explaining: what a plan changes, as records with cause, before and after.
+
+Pure. One record per class whose replicas change and one for the whole split of the traffic; nothing changes, nothing
+is recorded. The records become the status's `decisions`, the Events and the log's one line per decision.
+"""
+
+from heteroserve.model.plan import ClassPlan, Why
+from heteroserve.model.snapshot import DecisionRecord, Snapshot
+
+TRAFFIC = ""
+"""No class: the record of a new split is about all of them."""
+
+
+def record_changes(snapshot: Snapshot, classes: tuple[ClassPlan, ...]) -> tuple[DecisionRecord, ...]:
+    """The changes from what is to what the classes' plans say."""
+    changes = [_replicas(snapshot, c) for c in classes if c.render and c.replicas != snapshot.replicas.get(c.name, 0)]
+    before = dict(snapshot.route.weights) if snapshot.route else {}
+    after = {c.name: c.weight for c in classes}
+    if {n: w for n, w in before.items() if w} != {n: w for n, w in after.items() if w}:
+        changes.append(_weights(snapshot, before, classes))
+    return tuple(changes)
+
+
+def _replicas(snapshot: Snapshot, plan: ClassPlan) -> DecisionRecord:
+    return DecisionRecord(
+        time=snapshot.now,
+        class_name=plan.name,
+        before=f"{snapshot.replicas.get(plan.name, 0)} replicas",
+        after=f"{plan.replicas} replicas",
+        reason=plan.why,
+        message=plan.message,
+    )
+
+
+def _weights(snapshot: Snapshot, before: dict[str, int], classes: tuple[ClassPlan, ...]) -> DecisionRecord:
+    after = {c.name: c.weight for c in classes}
+    ready = ", ".join(f"{c.name} {c.ready} ready" for c in classes)
+    lost = [c.name for c in classes if before.get(c.name, 0) > 0 and c.weight == 0]
+    return DecisionRecord(
+        time=snapshot.now,
+        class_name=TRAFFIC,
+        before=_format(before),
+        after=_format(after),
+        reason=Why.NOT_READY if any(_unready(c) for c in classes if c.name in lost) else Why.CAPACITY,
+        message=f"in proportion to ready capacity: {ready}",
+    )
+
+
+def _unready(plan: ClassPlan) -> bool:
+    return plan.ready == 0
+
+
+def _format(weights: dict[str, int]) -> str:
+    return " ".join(f"{name}={weight}" for name, weight in sorted(weights.items())) or "none"

@@ -1,0 +1,100 @@
+"""Sizing: how many replicas of each class cover the demand, cheapest capacity first.
+
+Pure. This is the planner's seat: whatever takes its place gets the same inputs and returns the same `Wanted` values;
+stabilising, weights and sequence do not care how the numbers came about.
+
+Laws: bounds always hold (min ≤ replicas ≤ max); at least one replica is wanted somewhere; more demand never wants
+less capacity; the order in which classes are listed does not matter.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from heteroserve.decide.supply import Supply
+from heteroserve.model.plan import Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How many replicas of a class are wanted, and the rule that bounded them."""
+
+    name: str
+    replicas: int
+    why: Why
+    message: str
+
+
+def size(supplies: tuple[Supply, ...], rps: float, budget_per_hour: Decimal | None) -> dict[str, Wanted]:
+    """Replicas by class for `rps` requests per second."""
+    chosen = {s.name: s.target.min_replicas for s in supplies if s.hardware}
+    spent = sum((s.price * chosen[s.name] for s in supplies if s.hardware), Decimal(0))
+    remaining = rps - sum(s.replica_rps * s.effective(chosen[s.name]) for s in supplies if s.hardware)
+    wanted = {s.name: _refuse(s) for s in supplies}
+    for supply in sorted((s for s in supplies if s.hardware), key=_price_of_capacity):
+        left = None if budget_per_hour is None else budget_per_hour - spent
+        extra, why = _add(supply, chosen[supply.name], remaining, left, first=not any(chosen.values()))
+        replicas = chosen[supply.name] + extra
+        chosen[supply.name] = replicas
+        spent += supply.price * extra
+        remaining -= supply.replica_rps * (supply.effective(replicas) - supply.effective(replicas - extra))
+        wanted[supply.name] = Wanted(name=supply.name, replicas=replicas, why=why, message=_explain(supply, why))
+    return wanted if any(chosen.values()) else _keep_one(supplies, wanted)
+
+
+def _keep_one(supplies: tuple[Supply, ...], wanted: dict[str, Wanted]) -> dict[str, Wanted]:
+    """One replica of the cheapest class although nothing can hold it now: its pod waits, and comes up by itself."""
+    known = sorted((s for s in supplies if s.hardware), key=_price_of_capacity)
+    return {**wanted, known[0].name: replace(wanted[known[0].name], replicas=1)} if known else wanted
+
+
+def _price_of_capacity(supply: Supply) -> tuple[float, str]:
+    """Cost of one request per second; the name settles ties, so that the listed order never does."""
+    return (float(supply.price) / supply.replica_rps if supply.replica_rps else math.inf, supply.name)
+
+
+def _add(supply: Supply, floor: int, remaining: float, left: Decimal | None, *, first: bool) -> tuple[int, Why]:
+    """Replicas to add to the floor, and what bounded them. `first`: none is chosen anywhere yet, so one is needed."""
+    if supply.replica_rps <= 0:
+        return 0, Why.TOO_SLOW
+    needed = max(math.ceil(remaining / supply.replica_rps - 1e-9), 1 if first else 0)
+    if needed <= 0:
+        return 0, Why.MINIMUM if floor else Why.DEMAND
+    bounds = {
+        needed: Why.DEMAND,
+        supply.target.max_replicas - floor: Why.MAXIMUM,
+        **({} if supply.room is None else {supply.room - floor: Why.NO_DEVICES if supply.nodes else Why.NO_NODES}),
+        **({} if left is None or supply.price <= 0 else {int(left // supply.price): Why.BUDGET}),
+    }
+    tightest = min(bounds)
+    why = Why.DEMAND if needed <= tightest else bounds[tightest]
+    if why is Why.DEMAND and supply.unschedulable:
+        why = Why.UNSCHEDULABLE
+    return max(0, tightest), why
+
+
+def _refuse(supply: Supply) -> Wanted:
+    """What is wanted of a class of which the HardwareClass is not known: nothing, and that is said."""
+    message = f"there is no HardwareClass {supply.name}: create it or take the class out of spec.classes"
+    return Wanted(name=supply.name, replicas=0, why=Why.UNKNOWN_CLASS, message=message)
+
+
+def _explain(supply: Supply, why: Why) -> str:
+    match why:
+        case Why.TOO_SLOW:
+            return f"its fastest measured point takes {supply.best_latency_milliseconds:g} ms, more than the objective"
+        case Why.NO_DEVICES:
+            return "no free device is left on its nodes"
+        case Why.NO_NODES:
+            return "no usable node belongs to it"
+        case Why.MAXIMUM:
+            return f"maxReplicas {supply.target.max_replicas} is reached"
+        case Why.BUDGET:
+            return "one more replica would exceed scaling.budget"
+        case _ if supply.unschedulable:
+            return f"the scheduler cannot place {supply.unschedulable.name}: {supply.unschedulable.message}"
+        case _:
+            cost = float(supply.price) / supply.replica_rps if supply.replica_rps else math.inf
+            return (
+                f"a replica carries {supply.replica_rps:.3g} requests/s; one request/s costs {cost:.2g} per hour here"
+            )

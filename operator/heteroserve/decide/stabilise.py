@@ -1,0 +1,116 @@
+"""Stabilising: how fast the present replicas may follow the wanted ones.
+
+Pure. Growing is prompt and bounded per cycle; shrinking needs a reason to trust it:
+
+1. no fresh metrics, no shrinking;
+2. fewer replicas were wanted all through the window, and then only down to the most wanted meanwhile;
+3. one class at a time, at most half of it per cycle;
+4. make before break: what stays *ready* must carry the demand.
+
+The window's memory is `PendingScaleDown` in the object's status, so that a restart neither forgets nor repeats.
+A bound that the user changed (maxReplicas) is obeyed at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from heteroserve.decide.sizing import Wanted
+from heteroserve.decide.supply import Supply
+from heteroserve.model.plan import Demand, Why
+from heteroserve.model.snapshot import PendingScaleDown
+
+SMALLEST_STEP_UP = 4
+"""A class may at least grow by this many replicas per cycle; above, it may double."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Replicas of a class for now, and what remembers the way down."""
+
+    replicas: int
+    why: Why
+    message: str
+    pending: PendingScaleDown | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """What a class has now (`replicas` is `None` before its first Deployment) and what it remembers."""
+
+    supply: Supply
+    replicas: int | None
+    pending: PendingScaleDown | None
+
+
+def stabilise(
+    wanted: Mapping[str, Wanted], present: tuple[Present, ...], demand: Demand, *, window_seconds: int, now: datetime
+) -> dict[str, Settled]:
+    """The wanted replicas, as far as this cycle may go."""
+    settled = {p.supply.name: _follow(wanted[p.supply.name], p, demand, window_seconds, now) for p in present}
+    shrinking = sorted(
+        (p for p in present if settled[p.supply.name].replicas < (p.replicas or 0)),
+        key=lambda p: (-p.supply.price, p.supply.name),
+    )
+    broken = False
+    for p in shrinking:
+        name = p.supply.name
+        if broken or not _can_spare(p, settled[name].replicas, present, demand):
+            settled[name] = _wait(p, settled[name])
+        else:
+            broken = True
+    return settled
+
+
+def _follow(want: Wanted, present: Present, demand: Demand, window_seconds: int, now: datetime) -> Settled:
+    current = present.replicas
+    if current is None:
+        return Settled(replicas=want.replicas, why=want.why, message=want.message)
+    bounded = min(current, present.supply.target.max_replicas)
+    if want.replicas >= bounded:
+        return _grow(want, bounded)
+    if not demand.may_shrink:
+        return Settled(replicas=bounded, why=Why.METRICS_HOLD, message=f"kept at {bounded}: {demand.message}")
+    return _shrink(want, bounded, present.pending, window_seconds, now)
+
+
+def _grow(want: Wanted, current: int) -> Settled:
+    limit = current + max(SMALLEST_STEP_UP, current)
+    if want.replicas > limit:
+        return Settled(replicas=limit, why=Why.STEP, message=f"on the way to {want.replicas}: {want.message}")
+    return Settled(replicas=want.replicas, why=want.why, message=want.message)
+
+
+def _shrink(
+    want: Wanted, current: int, pending: PendingScaleDown | None, window_seconds: int, now: datetime
+) -> Settled:
+    pending = PendingScaleDown(
+        since=pending.since if pending else now,
+        replicas=min(current, max(want.replicas, pending.replicas if pending else 0)),
+    )
+    if pending.replicas == current:  # as many were wanted meanwhile: the window starts with what is wanted from now on
+        pending = PendingScaleDown(since=now, replicas=want.replicas)
+    if (now - pending.since).total_seconds() < window_seconds:
+        message = f"down to {pending.replicas} when the demand stays low for {window_seconds} s"
+        return Settled(replicas=current, why=Why.STABILISING, message=message, pending=pending)
+    target = max(pending.replicas, current - max(1, current // 2))
+    reached = target == pending.replicas == want.replicas
+    return Settled(replicas=target, why=want.why, message=want.message, pending=None if reached else pending)
+
+
+def _can_spare(present: Present, replicas: int, everyone: tuple[Present, ...], demand: Demand) -> bool:
+    """Whether what stays ready carries the demand (or anything at all is ready, when nothing is demanded)."""
+    stays = {p.supply.name: p.supply.ready for p in everyone}
+    stays[present.supply.name] = min(present.supply.ready, replicas)
+    if present.supply.ready <= replicas:
+        return True  # only replicas that carry nothing would go
+    ready_rps = sum(stays[p.supply.name] * p.supply.replica_rps for p in everyone)
+    return any(stays.values()) and ready_rps >= (demand.rps or 0.0)
+
+
+def _wait(present: Present, settled: Settled) -> Settled:
+    current = present.replicas or 0
+    if current > present.supply.target.max_replicas:
+        return settled  # the user's own bound: obeyed even when it hurts
+    message = f"down to {settled.replicas} as soon as what stays is ready and no other class is shrinking"
+    return Settled(replicas=current, why=Why.MAKE_BEFORE_BREAK, message=message, pending=present.pending)

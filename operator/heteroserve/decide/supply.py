@@ -1,0 +1,144 @@
+"""Supply: what each hardware class could carry, and what of it is ready now.
+
+First step of the pipeline. Pure. Facts about nodes and pods are judged here and nowhere else:
+
+- a node *serves* while it is Ready and shows none of the class's unhealthy conditions or taints;
+- a node is *open* when, besides, a new pod may be placed on it (not cordoned, not being deleted, taints tolerated);
+- a pod counts only on a node that serves; a pod on a node that the cluster no longer knows counts nowhere.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from heteroserve.model.deployment import ClassTarget, Objective, ProfilePoint
+from heteroserve.model.fleet import HardwareClass, Node
+from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """One class as a supplier of requests per second.
+
+    `replica_rps` is the capacity of one replica within the objective at the target utilisation, 0 when it cannot meet
+    the objective; `fastest_rps` ignores the objective (better slow than not at all). `room` is how many replicas the
+    usable nodes can hold, `None` when devices do not bound it.
+    """
+
+    target: ClassTarget
+    hardware: HardwareClass | None
+    replica_rps: float
+    fastest_rps: float
+    best_latency_milliseconds: float
+    nodes: int
+    room: int | None
+    ready: int
+    placed: int
+    problems: tuple[Pod, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The class's name."""
+        return self.target.name
+
+    @property
+    def price(self) -> Decimal:
+        """Cost of one replica per hour."""
+        return self.hardware.cost_per_hour if self.hardware else Decimal(0)
+
+    @property
+    def unschedulable(self) -> Pod | None:
+        """A pod that the scheduler cannot place, if there is one."""
+        return next((p for p in self.problems if p.problem is PodProblem.UNSCHEDULABLE), None)
+
+    def effective(self, replicas: int) -> int:
+        """How many of `replicas` can be expected to come up: bounded by room, and by what could be placed so far."""
+        bound = replicas if self.room is None else min(replicas, self.room)
+        return min(bound, self.placed) if self.unschedulable else bound
+
+
+def assess_supply(snapshot: Snapshot) -> tuple[Supply, ...]:
+    """Supply of every class that the deployment lists, in its order."""
+    return tuple(_assess(snapshot, target) for target in snapshot.deployment.classes)
+
+
+def ready_pods(snapshot: Snapshot, class_name: str) -> int:
+    """Number of pods of a class that can answer now (of classes no longer listed as well)."""
+    hardware = snapshot.hardware.get(class_name)
+    serving = {n.name for n in snapshot.nodes if serves(n, hardware)}
+    return sum(
+        p.class_name == class_name and p.ready and not p.terminating and p.node in serving for p in snapshot.pods
+    )
+
+
+def _assess(snapshot: Snapshot, target: ClassTarget) -> Supply:
+    hardware = snapshot.hardware.get(target.name)
+    pods = [p for p in snapshot.pods if p.class_name == target.name and not p.terminating]
+    members = [n for n in snapshot.nodes if hardware is not None and hardware.selects(n)]
+    serving = {n.name for n in members if serves(n, hardware)}
+    open_nodes = [n for n in members if hardware is not None and is_open(n, hardware)]
+    objective = snapshot.deployment.objective
+    usable = [p for p in target.points if is_sound(p) and latency(p, objective) <= objective.latency_milliseconds]
+    sound = [p for p in target.points if is_sound(p)]
+    return Supply(
+        target=target,
+        hardware=hardware,
+        replica_rps=_fastest(usable) * snapshot.deployment.scaling.target_utilisation,
+        fastest_rps=_fastest(sound),
+        best_latency_milliseconds=min((latency(p, objective) for p in sound), default=math.inf),
+        nodes=len(open_nodes),
+        room=_room(snapshot, hardware, open_nodes, pods, serving),
+        ready=ready_pods(snapshot, target.name),
+        placed=sum(p.node in serving for p in pods),
+        problems=tuple(p for p in pods if p.problem is not None),
+    )
+
+
+def serves(node: Node, hardware: HardwareClass | None) -> bool:
+    """Whether pods of the class on this node can be trusted with traffic."""
+    unhealthy = hardware.unhealthy_conditions if hardware else frozenset()
+    marks = node.true_conditions | {t.key for t in node.taints}
+    return node.ready and not (marks & unhealthy)
+
+
+def is_open(node: Node, hardware: HardwareClass) -> bool:
+    """Whether a new pod of the class could be placed on this node."""
+    blocked = any(t.effect in {"NoSchedule", "NoExecute"} and not hardware.tolerates(t) for t in node.taints)
+    return serves(node, hardware) and not (node.cordoned or node.deleting or blocked)
+
+
+def is_sound(point: ProfilePoint) -> bool:
+    """Whether a profile point can be computed with."""
+    figures = (point.p50_milliseconds, point.p99_milliseconds, point.throughput_rps)
+    return all(math.isfinite(f) and f > 0 for f in figures)
+
+
+def latency(point: ProfilePoint, objective: Objective) -> float:
+    """The point's latency to hold against the objective: p50 for the median, else p99, which is never below it."""
+    return point.p50_milliseconds if objective.percentile <= 50 else point.p99_milliseconds
+
+
+def _fastest(points: Iterable[ProfilePoint]) -> float:
+    return max((p.throughput_rps for p in points), default=0.0)
+
+
+def _room(
+    snapshot: Snapshot, hardware: HardwareClass | None, open_nodes: list[Node], pods: list[Pod], serving: set[str]
+) -> int | None:
+    """Replicas that fit: devices left on open nodes, and the pods that a closed node still serves."""
+    if hardware is None:
+        return 0
+    names = {n.name for n in open_nodes}
+    staying = sum(p.node in serving and p.node not in names for p in pods)
+    if not hardware.devices:
+        return None if open_nodes else staying
+    return staying + sum(_slots(snapshot, hardware, node) for node in open_nodes)
+
+
+def _slots(snapshot: Snapshot, hardware: HardwareClass, node: Node) -> int:
+    taken = snapshot.devices_taken.get(node.name, {})
+    per_device = (
+        (node.allocatable.get(d.resource, 0) - taken.get(d.resource, 0)) // d.quantity for d in hardware.devices
+    )
+    return max(0, min(per_device, default=0))

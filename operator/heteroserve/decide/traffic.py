@@ -1,0 +1,57 @@
+"""Traffic: the split of the requests between the classes, from what is ready now.
+
+Pure, closed-form and free of metrics: this is the part that must work when everything else is gone. Weights are
+integers that sum to 100 (largest remainder, ties broken by name), in proportion to ready capacity; a class without a
+ready replica has weight 0. When nothing at all is ready the last weights stay: they are as good as any, and right
+again first.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TOTAL = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A class as a receiver of traffic: ready replicas, and the capacity of one (0: cannot meet the objective)."""
+
+    name: str
+    ready: int
+    replica_rps: float
+    fastest_rps: float
+
+
+def split_traffic(shares: tuple[Share, ...], last: Mapping[str, int]) -> dict[str, int]:
+    """Weights by class."""
+    within = {s.name: s.ready * s.replica_rps for s in shares}
+    anyhow = {s.name: s.ready * s.fastest_rps for s in shares}
+    ready = {s.name: float(s.ready) for s in shares}
+    for capacity in (within, anyhow, ready):  # better slow than not at all, better unmeasured than not at all
+        weights = apportion(capacity)
+        if weights:
+            return weights
+    kept = {s.name: last.get(s.name, 0) for s in shares}
+    return kept if sum(kept.values()) == TOTAL else dict.fromkeys(kept, 0)
+
+
+def apportion(capacity: Mapping[str, float]) -> dict[str, int]:
+    """Integers that sum to 100 in proportion to `capacity` (largest remainder); empty when there is nothing to share.
+
+    Whoever has capacity gets at least 1: a ready class without any request would show no metrics and grow cold.
+    """
+    sound = {name: c if math.isfinite(c) and c > 0 else 0.0 for name, c in capacity.items()}
+    largest = max(sound.values(), default=0.0)
+    if largest <= 0:
+        return {}
+    relative = {name: c / largest for name, c in sound.items()}  # the sum of huge capacities must not overflow
+    total = sum(relative.values())
+    holders = [name for name in sorted(sound) if sound[name] > 0]
+    rest = TOTAL - len(holders)
+    exact = {name: relative[name] / total * rest for name in holders}
+    weights = {name: 1 + math.floor(exact[name]) for name in holders}
+    by_remainder = sorted(holders, key=lambda name: (math.floor(exact[name]) - exact[name], name))
+    for name in by_remainder[: TOTAL - sum(weights.values())]:
+        weights[name] += 1
+    return {name: weights.get(name, 0) for name in sound}

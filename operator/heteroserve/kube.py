@@ -1,0 +1,172 @@
+"""The Kubernetes API as this operator uses it: a table of kinds, and five verbs over the dynamic client.
+
+Invariants: every request has a time limit; every failure is one of ours (`Retry` or `Reject`), NotFound excepted,
+which is an answer. Paths come from the table, so that nothing is discovered and a missing CRD is an ordinary 404.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+from kubernetes.aio.dynamic import DynamicClient
+from kubernetes.aio.dynamic.exceptions import DynamicApiError
+from kubernetes.aio.dynamic.resource import Resource
+
+from heteroserve.errors import HeteroserveError, Reject, Retry
+
+Object = dict[str, Any]
+
+FIELD_MANAGER = "heteroserve"
+TIMEOUT_SECONDS = 10.0
+OURS = "app.kubernetes.io/managed-by=heteroserve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of object: where it lives, and which of its objects concern us."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+    selector: str | None = None
+
+
+INFERENCE_DEPLOYMENT = Kind(
+    api_version="heteroserve.dev/v1alpha1", kind="InferenceDeployment", plural="inferencedeployments"
+)
+HARDWARE_CLASS = Kind(
+    api_version="heteroserve.dev/v1alpha1", kind="HardwareClass", plural="hardwareclasses", namespaced=False
+)
+NODE = Kind(api_version="v1", kind="Node", plural="nodes", namespaced=False)
+POD = Kind(api_version="v1", kind="Pod", plural="pods", selector=OURS)
+DEPLOYMENT = Kind(api_version="apps/v1", kind="Deployment", plural="deployments", selector=OURS)
+SERVICE = Kind(api_version="v1", kind="Service", plural="services", selector=OURS)
+HTTP_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", kind="HTTPRoute", plural="httproutes", selector=OURS)
+GRPC_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", kind="GRPCRoute", plural="grpcroutes", selector=OURS)
+TRAFFIC_POLICY = Kind(
+    api_version="gateway.envoyproxy.io/v1alpha1",
+    kind="BackendTrafficPolicy",
+    plural="backendtrafficpolicies",
+    selector=OURS,
+)
+DISRUPTION_BUDGET = Kind(
+    api_version="policy/v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets", selector=OURS
+)
+NETWORK_POLICY = Kind(api_version="networking.k8s.io/v1", kind="NetworkPolicy", plural="networkpolicies", selector=OURS)
+EVENT = Kind(api_version="events.k8s.io/v1", kind="Event", plural="events")
+
+OWNED = (DEPLOYMENT, SERVICE, HTTP_ROUTE, GRPC_ROUTE, TRAFFIC_POLICY, DISRUPTION_BUDGET, NETWORK_POLICY)
+OBSERVED = (INFERENCE_DEPLOYMENT, HARDWARE_CLASS, NODE, POD, *OWNED)
+BY_KIND = {kind.kind: kind for kind in (*OBSERVED, EVENT)}
+
+
+class Kube:
+    """The API server, by the verbs that we need."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client: Any = DynamicClient(client)  # type: ignore[no-untyped-call]
+        self.writes = 0
+
+    async def list(self, kind: Kind) -> list[Object] | None:
+        """All objects of a kind that concern us; `None` when the cluster does not know the kind."""
+        path = self._path(kind)
+        body = await self._ask(
+            kind, lambda: self._client.request("get", path, label_selector=kind.selector, **_OPTIONS)
+        )
+        if body is None:
+            return None
+        head = {"apiVersion": kind.api_version, "kind": kind.kind}
+        return [{**head, **item} for item in body["items"]]
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        """One object, or `None`."""
+        path = self._path(kind, namespace, name)
+        return await self._ask(kind, lambda: self._client.request("get", path, **_OPTIONS))
+
+    async def apply(self, kind: Kind, body: Object, *, subresource: str = "") -> Object:
+        """Server-side apply of exactly the fields in `body`, under our one field manager.
+
+        Conflicts are forced: we only send fields that nobody else has any business with.
+        """
+        path = self._path(kind, body["metadata"].get("namespace"), body["metadata"]["name"])
+        path += f"/{subresource}" if subresource else ""
+        return await self._write(
+            kind,
+            lambda: self._client.request(
+                "patch",
+                path,
+                body=body,
+                content_type="application/apply-patch+yaml",
+                field_manager=FIELD_MANAGER,
+                force_conflicts=True,
+                **_OPTIONS,
+            ),
+        )
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        """Creates an object that nobody updates (an Event)."""
+        path = self._path(kind, body["metadata"].get("namespace"))
+        return await self._write(kind, lambda: self._client.request("post", path, body=body, **_OPTIONS))
+
+    async def delete(self, kind: Kind, namespace: str | None, name: str, *, uid: str) -> None:
+        """Deletes exactly the object with this UID; that it is gone already is as good."""
+        path = self._path(kind, namespace, name)
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        self.writes += 1
+        await self._ask(kind, lambda: self._client.request("delete", path, body=body, **_OPTIONS))
+
+    def _path(self, kind: Kind, namespace: str | None = None, name: str | None = None) -> str:
+        group, _, version = kind.api_version.rpartition("/")
+        resource: Any = Resource(  # type: ignore[no-untyped-call]
+            prefix="apis" if group else "api",
+            group=group,
+            api_version=version,
+            kind=kind.kind,
+            name=kind.plural,
+            namespaced=kind.namespaced,
+            client=self._client,
+        )
+        return str(resource.path(name=name, namespace=namespace))
+
+    async def _write(self, kind: Kind, request: Callable[[], Awaitable[Any]]) -> Object:
+        self.writes += 1
+        body = await self._ask(kind, request)
+        if body is None:
+            raise Retry("NotFound", f"the cluster does not know this {kind.kind} or its namespace (yet)")
+        return body
+
+    async def _ask(self, kind: Kind, request: Callable[[], Awaitable[Any]]) -> Object | None:
+        try:
+            response = await request()
+            body: Object = json.loads(await response.read())
+        except DynamicApiError as error:
+            if error.status == 404:  # no error: the object, its namespace or its kind is not there
+                return None
+            raise _error(kind, error) from error
+        except (TimeoutError, aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            raise Retry("ApiUnavailable", f"the API server did not answer: {type(error).__name__}") from error
+        return body
+
+
+_OPTIONS: Object = {"serialize": False, "_request_timeout": TIMEOUT_SECONDS}
+
+
+def _error(kind: Kind, error: DynamicApiError) -> HeteroserveError:
+    message = _message(error)
+    if error.status == 403:
+        return Reject("Forbidden", f"{kind.kind} refused: {message}")
+    if error.status in {400, 422}:
+        return Reject("Invalid", f"{kind.kind} refused: {message}")
+    return Retry("Conflict" if error.status == 409 else "ApiUnavailable", f"{kind.kind}: {error.status} {message}")
+
+
+def _message(error: DynamicApiError) -> str:
+    try:
+        return str(json.loads(error.body or "")["message"])[:800]
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)[:200]

@@ -1,0 +1,168 @@
+"""The loop: the street, once per woken subject, and the three tasks that keep it moving.
+
+    observe ─ Snapshot ─► decide ─ Plan ─► render ─ manifests ─► act ─ Outcome ─► status
+
+Nothing is decided before everything was listed once. Whatever escapes one subject's reconcile stays with that subject.
+Fail static: when the API server or Prometheus is away, nothing is written and the last state keeps serving.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+from heteroserve import kube, telemetry
+from heteroserve.act.apply import Writer
+from heteroserve.act.events import Subject as EventSubject
+from heteroserve.act.events import announce
+from heteroserve.decide import decide
+from heteroserve.errors import HeteroserveError, Retry
+from heteroserve.kube import Kube
+from heteroserve.model.deployment import Key
+from heteroserve.model.outcome import Outcome
+from heteroserve.observe.feed import Feed, key_of
+from heteroserve.observe.metrics import FleetSamples, Prometheus
+from heteroserve.observe.parse_api import parse_conditions
+from heteroserve.observe.snapshot import Observer
+from heteroserve.observe.store import Hardware, Store, Unreadable, Wish
+from heteroserve.render import render
+from heteroserve.settings import Settings
+from heteroserve.status.announcements import announcements_for
+from heteroserve.status.compute import compute_status, unreadable_conditions
+from heteroserve.status.hardware import HardwareView, compute_hardware_status
+from heteroserve.status.write import write_hardware_status, write_status, write_unreadable
+from heteroserve.wake import Subject, Wake
+
+WORKERS = 4
+
+
+class Loop:
+    """Everything that runs; `feed` is where the watches pour in."""
+
+    def __init__(self, settings: Settings, api: Kube) -> None:
+        self._settings = settings
+        self._kube = api
+        self._store = Store()
+        self._wake = Wake()
+        self.feed = Feed(self._store, lambda subject, urgent: self._wake.add(subject, urgent=urgent))
+        self._observer = Observer(self._store, settings.cluster())
+        self._writer = Writer(api, self._store)
+        self._prometheus = Prometheus(
+            settings.prometheus_url, window_seconds=settings.metrics_window_seconds, timeout_seconds=3
+        )
+        self._samples = FleetSamples()
+        self._listed = asyncio.Event()
+        self._resynced_at: float | None = None
+        self._tried_at: float | None = None
+
+    async def run(self) -> None:
+        """Lists everything, then works until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._resync_forever())
+            tasks.create_task(self._tick_forever())
+            for _ in range(WORKERS):
+                tasks.create_task(self._work_forever())
+
+    async def reconcile(self, key: Key, wish: Wish) -> float | None:
+        """The street. Returns after how many seconds to look again, if that is soon."""
+        now = datetime.now(UTC).replace(microsecond=0)  # the API's times have whole seconds
+        snapshot = self._observer.observe(wish, self._samples, now)
+        plan = decide(snapshot)
+        outcome = Outcome()
+        if not wish.deployment.paused:
+            untouched = frozenset(c.name for c in plan.classes if not c.render)
+            outcome = await self._writer.act(wish.deployment, render(snapshot, plan), untouched, time.monotonic())
+        status = compute_status(snapshot, plan, outcome)
+        telemetry.report_plan(key, plan)
+        await write_status(self._kube, self._store, key, wish.status, status)
+        changes = announcements_for(snapshot.memory.conditions, status.conditions, plan.decisions)
+        about = EventSubject(
+            kind=kube.INFERENCE_DEPLOYMENT.kind, namespace=key.namespace, name=key.name, uid=wish.deployment.uid
+        )
+        await announce(self._kube, about, changes, datetime.now(UTC))
+        return plan.requeue_seconds
+
+    async def reconcile_hardware(self, name: str, known: Hardware) -> None:
+        """The short street of a HardwareClass: its status, and nothing else."""
+        view = HardwareView(
+            now=datetime.now(UTC).replace(microsecond=0),
+            generation=known.generation,
+            hardware=known.hardware,
+            nodes=self._store.nodes(),
+            taken=self._observer.devices_taken(),
+            conditions=parse_conditions(known.status),
+        )
+        await write_hardware_status(self._kube, self._store, name, known.status, compute_hardware_status(view))
+
+    async def _reconcile(self, subject: Subject) -> float | None:
+        kind = kube.BY_KIND[subject.kind]
+        fact = self._store.get(kind, (subject.namespace, subject.name))
+        match fact:
+            case Unreadable():
+                now = datetime.now(UTC).replace(microsecond=0)
+                before = parse_conditions(fact.status)
+                conditions = unreadable_conditions(before, fact.message, fact.generation, now)
+                await write_unreadable(self._kube, self._store, subject, fact.status, conditions)
+            case Hardware():
+                await self.reconcile_hardware(subject.name, fact)
+            case Wish(deleting=False):
+                return await self.reconcile(key_of(subject), fact)
+            case None if kind is kube.INFERENCE_DEPLOYMENT:
+                telemetry.forget_deployment(key_of(subject))
+        return None
+
+    async def _work_forever(self) -> None:
+        await self._listed.wait()
+        while True:
+            subject = await self._wake.get()
+            started, result = time.monotonic(), "ok"
+            try:
+                again = await self._reconcile(subject)
+                self._wake.done(subject)
+                if again is not None:
+                    self._wake.add_after(subject, again)
+            except HeteroserveError as error:
+                result = error.reason
+                pause = self._wake.failed(subject)
+                telemetry.LOGGER.warning("reconcile put off", extra=_failure(subject, error, pause))
+            except Exception as error:  # noqa: BLE001 -- a bug stays with the object that it happened with
+                result = "Bug"
+                pause = self._wake.failed(subject)
+                telemetry.LOGGER.exception("reconcile failed", extra=_failure(subject, error, pause))
+            telemetry.RECONCILE_SECONDS.labels(subject.kind, result).observe(time.monotonic() - started)
+
+    async def _resync_forever(self) -> None:
+        while True:
+            self._tried_at = time.monotonic()
+            try:
+                await self.feed.resync(self._kube)
+                self._resynced_at = time.monotonic()
+                self._listed.set()
+            except HeteroserveError as error:
+                telemetry.LOGGER.warning("the API server cannot be listed", extra={"cause": error.message})
+                await asyncio.sleep(1)
+                continue
+            await asyncio.sleep(self._settings.resync_seconds)
+
+    async def _tick_forever(self) -> None:
+        while True:
+            self._samples = await self._prometheus.fetch()
+            telemetry.report_health(self._samples.age_seconds, self.resync_age_seconds())
+            self.feed.everybody()
+            await asyncio.sleep(self._settings.tick_seconds)
+
+    def resync_age_seconds(self) -> float | None:
+        """How long ago everything was listed; `None` before the first time."""
+        return None if self._resynced_at is None else time.monotonic() - self._resynced_at
+
+    def idle_seconds(self) -> float:
+        """How long ago a listing was last *tried*: an API server that is away is no reason to restart us."""
+        return 0.0 if self._tried_at is None else time.monotonic() - self._tried_at
+
+
+def _failure(subject: Subject, error: Exception, pause: float) -> dict[str, object]:
+    reason = error.reason if isinstance(error, Retry) else type(error).__name__
+    return {
+        "subject": f"{subject.kind} {subject.namespace}/{subject.name}",
+        "cause": f"{reason}: {error}",
+        "pause": pause,
+    }

@@ -1,0 +1,86 @@
+"""Plan: what should be true next, and why. The only thing that `decide` returns and `render` reads.
+
+Every value carries the reason that caused it; the same reason feeds condition, Event, log line and metric label.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from heteroserve.model.snapshot import DecisionRecord, PendingScaleDown
+
+
+class Why(StrEnum):
+    """The rule that settled a number of replicas or a weight."""
+
+    DEMAND = "DemandCovered"
+    MINIMUM = "MinReplicas"
+    MAXIMUM = "MaxReplicas"
+    NO_DEVICES = "NoFreeDevices"
+    NO_NODES = "NoUsableNodes"
+    BUDGET = "BudgetReached"
+    TOO_SLOW = "ObjectiveNotMet"
+    UNKNOWN_CLASS = "UnknownHardwareClass"
+    UNSCHEDULABLE = "PodsUnschedulable"
+    METRICS_HOLD = "HeldWithoutMetrics"
+    STABILISING = "ScaleDownStabilizing"
+    MAKE_BEFORE_BREAK = "WaitingForReadyCapacity"
+    DRAINING = "TrafficDraining"
+    STEP = "StepLimited"
+    RETIRED = "ClassRemoved"
+    CAPACITY = "ReadyCapacity"
+    NOT_READY = "NoReadyReplica"
+    LAST_GOOD = "LastGoodWeights"
+    PAUSED = "Paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Requests per second to plan for. `may_shrink` is false unless every expected signal is there and fresh."""
+
+    rps: float | None
+    may_shrink: bool
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassPlan:
+    """One class of the plan.
+
+    `replica_rps`: what a replica may carry within the objective at the target utilisation; `ready_rps`: what the
+    ready replicas carry together. `render` is false for a class of which too little is known to write anything: what
+    exists of it stays as it is.
+    """
+
+    name: str
+    replicas: int
+    weight: int
+    ready: int
+    replica_rps: float
+    cost_per_hour: Decimal
+    why: Why
+    message: str
+    pending: PendingScaleDown | None = None
+    render: bool = True
+    retired: bool = False
+
+    @property
+    def ready_rps(self) -> float:
+        """Requests per second that the ready replicas may carry within the objective."""
+        return self.ready * self.replica_rps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All classes of one deployment, what changes, and when to look again at the latest."""
+
+    classes: tuple[ClassPlan, ...]
+    demand: Demand
+    decisions: tuple[DecisionRecord, ...] = ()
+    requeue_seconds: float | None = None
+
+    @property
+    def cost_per_hour(self) -> Decimal:
+        """What the planned replicas cost together."""
+        return sum((c.cost_per_hour for c in self.classes), Decimal(0))

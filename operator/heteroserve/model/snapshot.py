@@ -1,0 +1,141 @@
+"""Snapshot: all that a decision may see, taken at one moment.
+
+Invariants: frozen; no clock but `now`; nothing that is missing is represented by a zero (missing is `None`).
+`Memory` is the only thing that flows back from an earlier decision, and it comes from the object's own status, so
+that a restarted operator decides as if it had never stopped.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from heteroserve.model.deployment import GatewayRef, InferenceDeployment
+from heteroserve.model.fleet import HardwareClass, Node
+
+
+class PodProblem(StrEnum):
+    """Why a pod is not serving, as far as its own status tells."""
+
+    UNSCHEDULABLE = "Unschedulable"
+    IMAGE = "ImagePullFailed"
+    MODEL = "ModelLoadFailed"
+    CRASH = "ContainerCrashed"
+    CONFIG = "PodConfigInvalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A Triton pod of ours."""
+
+    name: str
+    uid: str
+    class_name: str
+    node: str | None = None
+    ready: bool = False
+    terminating: bool = False
+    created: datetime | None = None
+    problem: PodProblem | None = None
+    message: str = ""
+    devices: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """What Prometheus says of one deployment. Rates in requests per second; `None` = no (usable) sample.
+
+    `offered_rps` is counted at the gateway, `served_rps` and `backlog` (requests inside Triton, executing or queued)
+    by Triton over all pods. `missing_pods` counts ready pods of which Prometheus knows nothing yet. `age_seconds` is
+    the age of the oldest sample used.
+    """
+
+    offered_rps: float | None = None
+    served_rps: float | None = None
+    backlog: float | None = None
+    queue_milliseconds: float | None = None
+    missing_pods: int = 0
+    age_seconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingScaleDown:
+    """Fewer replicas were wanted without interruption since `since`; `replicas` is the most wanted meanwhile."""
+
+    since: datetime
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """One change, as the status keeps it: what, from, to, and which rule of ours caused it."""
+
+    time: datetime
+    class_name: str
+    before: str
+    after: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionState:
+    """A condition as it stands in the status."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    observed_generation: int
+    last_transition: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the status remembers from the last decision."""
+
+    pending: Mapping[str, PendingScaleDown] = field(default_factory=dict)
+    decisions: tuple[DecisionRecord, ...] = ()
+    conditions: tuple[ConditionState, ...] = ()
+    demand_rps: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteState:
+    """The HTTPRoute as it stands: weights by class name, and what the gateway says of it."""
+
+    weights: Mapping[str, int]
+    accepted: bool | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What the cluster offers besides hardware, and how its operator set us up for it.
+
+    `ingress_namespaces` hold the gateways' proxies, `metrics_namespaces` Prometheus: only they reach the pods.
+    """
+
+    gateway_api: bool = True
+    envoy_gateway: bool = True
+    default_gateway: GatewayRef | None = None
+    ingress_namespaces: tuple[str, ...] = ()
+    metrics_namespaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One consistent picture. `replicas`: what the Deployments ask for, by class (of unlisted classes too)."""
+
+    now: datetime
+    deployment: InferenceDeployment
+    hardware: Mapping[str, HardwareClass] = field(default_factory=dict)
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    devices_taken: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Devices in use by the pods of other deployments: node name → resource → number."""
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    route: RouteState | None = None
+    signals: Signals = Signals()
+    memory: Memory = Memory()
+    cluster: Cluster = Cluster()

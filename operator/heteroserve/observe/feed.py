@@ -1,0 +1,70 @@
+"""From events to keys: keeps the store, and says whose reconcile an event is a reason for.
+
+An event carries a key, never data to decide from: decisions see the store, and a LIST repairs it twice a minute.
+"""
+
+from collections.abc import Callable, Iterable
+
+from heteroserve import kube
+from heteroserve.kube import Kind, Kube, Object
+from heteroserve.model.deployment import Key
+from heteroserve.observe.store import Store, name_of
+from heteroserve.render.metadata import DEPLOYMENT_LABEL
+from heteroserve.wake import Subject
+
+Ring = Callable[[Subject, bool], None]
+"""Takes a subject and whether its reconcile is urgent."""
+
+
+class Feed:
+    """Takes in what the cluster says. `ring(subject, urgent)` is called for everybody concerned."""
+
+    def __init__(self, store: Store, ring: Ring) -> None:
+        self._store = store
+        self._ring = ring
+
+    def event(self, kind: Kind, event_type: str | None, raw: Object) -> None:
+        """One watch event."""
+        learn = self._store.remove if event_type == "DELETED" else self._store.put
+        if learn(kind, raw):
+            for subject in self._concerned(kind, raw):
+                self._ring(subject, kind in {kube.NODE, kube.POD})
+
+    async def resync(self, api: Kube) -> None:
+        """Lists everything anew and rings for what changed unnoticed. Raises `Retry` when the API server is away."""
+        for kind in kube.OBSERVED:
+            before = self._store.names(kind)
+            objects = await api.list(kind)
+            if self._store.replace(kind, objects, before):
+                self.everybody()
+
+    def everybody(self) -> None:
+        """Rings for every object that is reconciled."""
+        for subject in self.subjects():
+            self._ring(subject, False)  # noqa: FBT003 -- see Ring
+
+    def subjects(self) -> list[Subject]:
+        """Every object that is reconciled."""
+        return [
+            subject_of(kind, *name)
+            for kind in (kube.INFERENCE_DEPLOYMENT, kube.HARDWARE_CLASS)
+            for name in sorted(self._store.names(kind))
+        ]
+
+    def _concerned(self, kind: Kind, raw: Object) -> Iterable[Subject]:
+        if kind is kube.INFERENCE_DEPLOYMENT:
+            return [subject_of(kind, *name_of(raw))]
+        owner = raw["metadata"].get("labels", {}).get(DEPLOYMENT_LABEL)
+        if owner and kind.namespaced:
+            return [subject_of(kube.INFERENCE_DEPLOYMENT, raw["metadata"]["namespace"], owner)]
+        return self.subjects()  # a node or a hardware class may concern anybody
+
+
+def subject_of(kind: Kind, namespace: str, name: str) -> Subject:
+    """The subject of an object."""
+    return Subject(kind=kind.kind, namespace=namespace, name=name)
+
+
+def key_of(subject: Subject) -> Key:
+    """The key of an InferenceDeployment's subject."""
+    return Key(namespace=subject.namespace, name=subject.name)

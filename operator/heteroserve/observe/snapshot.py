@@ -1,0 +1,90 @@
+"""Assembling a Snapshot: the store's facts and the last samples, as of one moment.
+
+Reads memory only, so a snapshot is consistent: nothing can change while it is put together.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from heteroserve import kube
+from heteroserve.model.deployment import Key
+from heteroserve.model.snapshot import Cluster, Pod, RouteState, Snapshot
+from heteroserve.observe.metrics import FleetSamples, signals_for
+from heteroserve.observe.parse import parse_route
+from heteroserve.observe.store import Store, Wish
+from heteroserve.render.metadata import CLASS_LABEL
+
+DevicesByNode = Mapping[str, Mapping[str, int]]
+
+
+class Observer:
+    """Takes snapshots. The devices in use over all pods are added up once per change, not once per snapshot."""
+
+    def __init__(self, store: Store, cluster: Cluster) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._taken: tuple[int, DevicesByNode] = (-1, {})
+
+    def observe(self, wish: Wish, samples: FleetSamples, now: datetime) -> Snapshot:
+        """All that a decision about this deployment may see."""
+        key = wish.deployment.key
+        pods = self._store.pods(key)
+        return Snapshot(
+            now=now,
+            deployment=wish.deployment,
+            hardware=self._store.hardware(),
+            nodes=self._store.nodes(),
+            pods=pods,
+            devices_taken=subtract(self.devices_taken(), devices_of(pods)),
+            replicas=self._replicas(key),
+            route=self._route(key),
+            signals=signals_for(samples, key, pods),
+            memory=wish.memory,
+            cluster=self.cluster(),
+        )
+
+    def cluster(self) -> Cluster:
+        """What the cluster offers, by which kinds it knows."""
+        return Cluster(
+            gateway_api=kube.HTTP_ROUTE.kind not in self._store.absent,
+            envoy_gateway=kube.TRAFFIC_POLICY.kind not in self._store.absent,
+            default_gateway=self._cluster.default_gateway,
+            ingress_namespaces=self._cluster.ingress_namespaces,
+            metrics_namespaces=self._cluster.metrics_namespaces,
+        )
+
+    def devices_taken(self) -> DevicesByNode:
+        """Devices held by all pods of ours, by node."""
+        revision = self._store.revision[kube.POD.kind]
+        if self._taken[0] != revision:
+            self._taken = (revision, devices_of(self._store.facts(kube.POD)))
+        return self._taken[1]
+
+    def _replicas(self, key: Key) -> dict[str, int]:
+        return {
+            raw["metadata"]["labels"].get(CLASS_LABEL, ""): raw["spec"].get("replicas", 1)
+            for raw in self._store.owned(kube.DEPLOYMENT, key)
+        }
+
+    def _route(self, key: Key) -> RouteState | None:
+        routes = self._store.owned(kube.HTTP_ROUTE, key)
+        return parse_route(routes[0], key.name) if routes else None
+
+
+def devices_of(pods: Iterable[Pod]) -> dict[str, dict[str, int]]:
+    """Devices held by pods that stand on a node."""
+    taken: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for pod in pods:
+        if pod.node:
+            for resource, number in pod.devices.items():
+                taken[pod.node][resource] += number
+    return taken
+
+
+def subtract(all_taken: DevicesByNode, own: DevicesByNode) -> dict[str, dict[str, int]]:
+    """What others hold: everything less our own."""
+    return {
+        node: {resource: number - own.get(node, {}).get(resource, 0) for resource, number in devices.items()}
+        for node, devices in all_taken.items()
+    }

@@ -1,0 +1,43 @@
+"""render: Plan in, manifests out, in the order in which they must be written. Pure.
+
+One kind per file, one `build_*` each; a new owned object is a new file and a line here. The order is part of the
+contract: what a route names must exist before the route, and the traffic leaves a class before its replicas do.
+"""
+
+from heteroserve.model.plan import ClassPlan, Plan
+from heteroserve.model.snapshot import Snapshot
+from heteroserve.render.disruption import build_disruption_budget
+from heteroserve.render.metadata import Manifest
+from heteroserve.render.network import build_network_policy
+from heteroserve.render.route import build_grpc_route, build_http_route
+from heteroserve.render.service import build_class_service, build_service
+from heteroserve.render.traffic_policy import build_traffic_policy
+from heteroserve.render.workload import build_workload
+
+
+def render(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
+    """Everything that the deployment should own, in writing order."""
+    deployment = snapshot.deployment
+    known = [c for c in plan.classes if c.render]
+    return (
+        build_network_policy(deployment, snapshot.cluster),
+        build_service(deployment),
+        *(build_class_service(deployment, c.name) for c in known),
+        *_traffic(snapshot, plan),
+        *(_workload(snapshot, c) for c in known),
+        *(build_disruption_budget(deployment, c.name) for c in known),
+    )
+
+
+def _traffic(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
+    deployment, cluster = snapshot.deployment, snapshot.cluster
+    gateways = deployment.gateways or ((cluster.default_gateway,) if cluster.default_gateway else ())
+    if not (gateways and cluster.gateway_api):
+        return ()
+    routes = (build_http_route(deployment, plan, gateways), build_grpc_route(deployment, plan, gateways))
+    return (*routes, build_traffic_policy(deployment)) if cluster.envoy_gateway else routes
+
+
+def _workload(snapshot: Snapshot, plan: ClassPlan) -> Manifest:
+    target = next(c for c in snapshot.deployment.classes if c.name == plan.name)
+    return build_workload(snapshot.deployment, target, snapshot.hardware[plan.name], plan.replicas)

@@ -1,0 +1,43 @@
+"""Which changes are worth an Event. Pure: the conditions before and after and this cycle's decisions in, Events out.
+
+Reasons are those of the conditions and decisions themselves: one word finds condition, Event, log line and metric.
+"""
+
+from heteroserve.act.events import Announcement
+from heteroserve.model.snapshot import ConditionState, DecisionRecord
+from heteroserve.status.conditions import BAD_WHEN
+
+QUIET = {"Ready", "Reconciling"}
+"""`Ready` repeats the reason of the condition that caused it; `Reconciling` is visible in the decisions."""
+
+
+def announcements_for(
+    before: tuple[ConditionState, ...], after: tuple[ConditionState, ...], decisions: tuple[DecisionRecord, ...]
+) -> tuple[Announcement, ...]:
+    """One Event per decision, per condition that went bad (or bad in another way), and per recovery."""
+    old = {c.type: c for c in before}
+    changed = [(c, old.get(c.type)) for c in after if c.type not in QUIET]
+    return (
+        *(_decision(d) for d in decisions),
+        *(a for condition, was in changed if (a := _condition(condition, was))),
+    )
+
+
+def _decision(decision: DecisionRecord) -> Announcement:
+    subject = decision.class_name or "traffic"
+    message = f"{subject}: {decision.before} -> {decision.after}: {decision.message}"
+    return Announcement(warning=False, reason=decision.reason, action="Decide", message=message)
+
+
+def _condition(condition: ConditionState, was: ConditionState | None) -> Announcement | None:
+    bad, was_bad = _is_bad(condition), was is not None and _is_bad(was)
+    if bad and not (was_bad and was is not None and was.reason == condition.reason):
+        return Announcement(warning=True, reason=condition.reason, action="Observe", message=condition.message)
+    if was_bad and not bad:
+        message = f"{condition.type} is {condition.status} again: {condition.message or condition.reason}"
+        return Announcement(warning=False, reason=f"{condition.type}Recovered", action="Observe", message=message)
+    return None
+
+
+def _is_bad(condition: ConditionState) -> bool:
+    return condition.status == BAD_WHEN.get(condition.type, "False")

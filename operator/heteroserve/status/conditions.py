@@ -1,0 +1,179 @@
+"""Conditions: one small function per type, all of the same form, and the table that lists them.
+
+Pure. A new condition is a function here and a line in `CONDITIONS`. Types and reasons are part of the API: they are
+what alerts, `kubectl wait` and GitOps tools look for. Every type is set from the first visit on. `Ready`,
+`Reconciling` and `Stalled` follow kstatus.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from heteroserve.model.outcome import Outcome
+from heteroserve.model.plan import ClassPlan, Plan, Why
+from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
+
+SLOW_START_SECONDS = 25.0
+MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG}
+CAPACITY_PROBLEMS = {Why.UNKNOWN_CLASS, Why.NO_NODES, Why.NO_DEVICES, Why.UNSCHEDULABLE, Why.BUDGET, Why.TOO_SLOW}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a condition may look at."""
+
+    snapshot: Snapshot
+    plan: Plan
+    outcome: Outcome
+
+    @property
+    def ready(self) -> int:
+        """Replicas of all classes that can answer."""
+        return sum(c.ready for c in self.plan.classes)
+
+    @property
+    def problems(self) -> tuple[Pod, ...]:
+        """Pods that do not serve, with what is known of why."""
+        return tuple(p for p in self.snapshot.pods if p.problem and not p.terminating and not p.ready)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A condition's status (`True`, `False`, `Unknown`), reason and message."""
+
+    status: str
+    reason: str
+    message: str = ""
+
+
+def _stalled(view: View) -> Verdict:
+    if view.outcome.refused:
+        first = view.outcome.refused[0]
+        return Verdict(status="True", reason=first.reason, message=first.message)
+    hopeless = [c for c in view.plan.classes if c.why in {Why.UNKNOWN_CLASS, Why.TOO_SLOW}]
+    if hopeless and len(hopeless) == len(view.plan.classes):
+        return Verdict(status="True", reason=hopeless[0].why, message=_per_class(hopeless))
+    return Verdict(status="False", reason="NothingInTheWay")
+
+
+def _ready(view: View) -> Verdict:
+    traffic = _traffic_ready(view)
+    if view.ready == 0:
+        cause = _model_ready(view) if view.problems else _stalled(view)
+        fallback = Verdict(status="False", reason="NoReadyReplica", message="no replica is ready yet")
+        return Verdict(status="False", reason=cause.reason, message=cause.message) if cause.message else fallback
+    if traffic.status != "True":
+        return Verdict(status="False", reason=traffic.reason, message=traffic.message)
+    return Verdict(status="True", reason="Serving", message="the model is served")
+
+
+def _reconciling(view: View) -> Verdict:
+    troubled = {p.class_name for p in view.problems}
+    coming = [c for c in view.plan.classes if c.ready < c.replicas and c.name not in troubled and c.render]
+    if view.snapshot.deployment.paused:
+        return Verdict(status="False", reason=Why.PAUSED, message="spec.paused is true: nothing is changed")
+    if coming or any(c.retired for c in view.plan.classes):
+        waiting = [c.name for c in coming] or [c.name for c in view.plan.classes if c.retired]
+        return Verdict(status="True", reason="ReplicasComing", message=f"on the way: {', '.join(waiting)}")
+    return Verdict(status="False", reason="UpToDate")
+
+
+def _model_ready(view: View) -> Verdict:
+    broken = [p for p in view.problems if p.problem in MODEL_PROBLEMS]
+    if broken:
+        first = broken[0]
+        message = f"{first.class_name}: pod {first.name}: {first.message}"
+        return Verdict(status="False", reason=str(first.problem), message=message)
+    slow = [p for p in view.snapshot.pods if _starts_slowly(p, view.snapshot)]
+    if slow:
+        message = (
+            f"{slow[0].class_name}: pod {slow[0].name} has not become ready: a large model takes its time, a missing "
+            f"volume never comes; kubectl describe pod {slow[0].name} tells"
+        )
+        return Verdict(status="True" if view.ready else "False", reason="StartingSlowly", message=message)
+    if view.ready:
+        return Verdict(status="True", reason="ModelLoaded", message="the model is loaded in every replica")
+    return Verdict(status="Unknown", reason="Starting", message="no replica has loaded the model yet")
+
+
+def _starts_slowly(pod: Pod, snapshot: Snapshot) -> bool:
+    waits = not (pod.ready or pod.terminating or pod.problem) and pod.node is not None and pod.created is not None
+    return waits and pod.created is not None and (snapshot.now - pod.created).total_seconds() > SLOW_START_SECONDS
+
+
+def _capacity_available(view: View) -> Verdict:
+    short = [c for c in view.plan.classes if c.why in CAPACITY_PROBLEMS]
+    planned = sum(c.replicas * c.replica_rps for c in view.plan.classes)
+    demand = view.plan.demand.rps
+    if demand is not None and planned < demand and any(c.why is Why.MAXIMUM for c in view.plan.classes):
+        short = [c for c in view.plan.classes if c.why is Why.MAXIMUM] + short
+    if short:
+        return Verdict(status="False", reason=short[0].why, message=_per_class(short))
+    return Verdict(status="True", reason="CapacityCovers", message="the classes can carry the demand")
+
+
+def _metrics_available(view: View) -> Verdict:
+    demand = view.plan.demand
+    if demand.reason == "MetricsMissing" and not view.ready:
+        return Verdict(status="Unknown", reason="Starting", message="nothing serves yet that could be measured")
+    return Verdict(
+        status="False" if demand.rps is None else "True",
+        reason=demand.reason,
+        message=demand.message if demand.rps is not None else f"{demand.message}: nothing is scaled down meanwhile",
+    )
+
+
+def _traffic_ready(view: View) -> Verdict:
+    snapshot = view.snapshot
+    name = snapshot.deployment.key.name
+    if not (snapshot.deployment.gateways or snapshot.cluster.default_gateway):
+        return Verdict(status="True", reason="ServiceOnly", message=f"no Gateway is named: use the Service {name}")
+    if not snapshot.cluster.gateway_api:
+        message = f"the Gateway API is not installed: only the Service {name} reaches the model"
+        return Verdict(status="False", reason="GatewayApiMissing", message=message)
+    if snapshot.route is None or snapshot.route.accepted is None:
+        return Verdict(status="Unknown", reason="RoutePending", message="no Gateway has looked at the route yet")
+    if not snapshot.route.accepted:
+        return Verdict(status="False", reason="RouteRefused", message=snapshot.route.message)
+    if not sum(c.weight for c in view.plan.classes):
+        return Verdict(status="Unknown", reason=Why.NOT_READY, message="no class can be sent traffic yet")
+    return Verdict(status="True", reason="RouteAccepted", message="the Gateway routes to the ready classes")
+
+
+def _degraded(view: View) -> Verdict:
+    lost = [c for c in view.plan.classes if _is_degraded(c, view)]
+    if lost:
+        return Verdict(status="True", reason="ClassesDegraded", message=_short_of_replicas(lost))
+    return Verdict(status="False", reason="AllClassesWhole")
+
+
+def _is_degraded(plan: ClassPlan, view: View) -> bool:
+    """Short of replicas although they had their chance: a pod with a problem, or one that was ready and is not."""
+    if plan.ready >= plan.replicas:
+        return False
+    pods = [p for p in view.snapshot.pods if p.class_name == plan.name and not p.terminating]
+    unserved = sum(p.ready for p in pods) > plan.ready
+    return unserved or plan.why in {Why.NO_NODES, Why.UNKNOWN_CLASS} or any(p.problem for p in pods)
+
+
+def _short_of_replicas(classes: list[ClassPlan]) -> str:
+    return "; ".join(f"{c.name}: {c.ready} of {c.replicas} replicas ready" for c in classes)
+
+
+def _per_class(classes: list[ClassPlan]) -> str:
+    return "; ".join(f"{c.name}: {c.message}" for c in classes)
+
+
+CONDITIONS: tuple[tuple[str, Callable[[View], Verdict]], ...] = (
+    ("Ready", _ready),
+    ("Reconciling", _reconciling),
+    ("Stalled", _stalled),
+    ("ModelReady", _model_ready),
+    ("CapacityAvailable", _capacity_available),
+    ("MetricsAvailable", _metrics_available),
+    ("TrafficReady", _traffic_ready),
+    ("Degraded", _degraded),
+)
+"""Every condition of an InferenceDeployment, in the order in which they are shown."""
+
+BAD_WHEN = {"Stalled": "True", "Degraded": "True"}
+"""Abnormal-true conditions; all others are bad when `False` (Reconciling is never bad)."""

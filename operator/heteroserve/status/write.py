@@ -1,0 +1,124 @@
+"""The only writer of a status: sends it when it says something new, and never otherwise."""
+
+from datetime import datetime
+from typing import Any
+
+from heteroserve import kube
+from heteroserve.kube import Kube, Object
+from heteroserve.model.deployment import Key
+from heteroserve.model.plan import ClassPlan
+from heteroserve.model.snapshot import ConditionState, DecisionRecord
+from heteroserve.observe.store import Store
+from heteroserve.status.compute import Status
+from heteroserve.status.hardware import HardwareStatus
+from heteroserve.wake import Subject
+
+TEXT_LENGTH = 128
+
+
+async def write_status(api: Kube, store: Store, key: Key, live: Object, status: Status) -> None:
+    """Writes the status of an InferenceDeployment if it differs from what stands there."""
+    wanted = as_json(status)
+    if wanted != live:
+        metadata = {"name": key.name, "namespace": key.namespace}
+        await _send(api, store, kube.INFERENCE_DEPLOYMENT, metadata, wanted)
+
+
+async def write_hardware_status(api: Kube, store: Store, name: str, live: Object, status: HardwareStatus) -> None:
+    """Writes the status of a HardwareClass if it differs from what stands there."""
+    devices = {"capacity": status.capacity, "allocatable": status.allocatable, "free": status.free}
+    wanted = {
+        "observedGeneration": status.generation,
+        "nodes": status.nodes,
+        "readyNodes": status.ready_nodes,
+        "conditions": [_condition(c) for c in status.conditions],
+        **({"devices": devices} if status.capacity is not None else {}),
+    }
+    if wanted != live:
+        await _send(api, store, kube.HARDWARE_CLASS, {"name": name}, wanted)
+
+
+async def write_unreadable(
+    api: Kube, store: Store, subject: Subject, status: Object, conditions: tuple[ConditionState, ...]
+) -> None:
+    """Says of an object that it cannot be read, and leaves the rest of its status as it is."""
+    wanted = {**status, "conditions": [_condition(c) for c in conditions]}
+    if wanted != status:
+        metadata = {"name": subject.name, **({"namespace": subject.namespace} if subject.namespace else {})}
+        await _send(api, store, kube.BY_KIND[subject.kind], metadata, wanted)
+
+
+async def _send(api: Kube, store: Store, kind: kube.Kind, metadata: Object, status: Object) -> None:
+    body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "status": status}
+    store.put(kind, await api.apply(kind, body, subresource="status"))
+
+
+def as_json(status: Status) -> Object:
+    """The status in the form of the CRD; what is not known is left out."""
+    return _without_none(
+        {
+            "observedGeneration": status.generation,
+            "conditions": [_condition(c) for c in status.conditions],
+            "version": status.version,
+            "replicas": sum(c.replicas for c in status.classes),
+            "readyReplicas": sum(c.ready for c in status.classes),
+            "costPerHour": None if status.cost_per_hour is None else f"{status.cost_per_hour:f}",
+            "demand": None if status.demand_rps is None else {"requestsPerSecond": _number(status.demand_rps)},
+            "classes": [_class(c) for c in status.classes],
+            "decisions": [_decision(d) for d in status.decisions],
+        }
+    )
+
+
+def _class(plan: ClassPlan) -> Object:
+    pending = plan.pending
+    return _without_none(
+        {
+            "name": plan.name,
+            "replicas": plan.replicas,
+            "ready": plan.ready,
+            "weight": plan.weight,
+            "capacity": _number(float(f"{plan.ready_rps:.4g}")),
+            "costPerHour": f"{plan.cost_per_hour:f}",
+            "reason": str(plan.why),
+            "message": plan.message[:1024],
+            "pendingScaleDown": {"since": _time(pending.since), "replicas": pending.replicas} if pending else None,
+        }
+    )
+
+
+def _decision(decision: DecisionRecord) -> Object:
+    return _without_none(
+        {
+            "time": _time(decision.time),
+            "class": decision.class_name or None,
+            "from": decision.before[:TEXT_LENGTH],
+            "to": decision.after[:TEXT_LENGTH],
+            "reason": str(decision.reason),
+            "message": decision.message[:1024],
+        }
+    )
+
+
+def _condition(condition: ConditionState) -> Object:
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": str(condition.reason),
+        "message": condition.message,
+        "observedGeneration": condition.observed_generation,
+        "lastTransitionTime": _time(condition.last_transition),
+    }
+
+
+def _time(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _number(value: float) -> float:
+    """Whole numbers as integers: the API server stores 5.0 as 5, and what is read back must equal what was sent."""
+    return int(value) if value == int(value) else value
+
+
+def _without_none(fields: dict[str, Any]) -> Object:
+    return {key: value for key, value in fields.items() if value is not None}

@@ -1,0 +1,89 @@
+"""The queue that everything wakes: keyed, coalescing, two priorities, pauses that grow with failures.
+
+Invariants: a key is worked on by one worker at a time; waking it meanwhile runs it once more afterwards; failures of
+one key delay nobody else; what is urgent (something failed) is taken before what is not (something could be better).
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a reconcile is about: an object by kind, namespace (empty if it has none) and name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+def pause_seconds(failures: int) -> float:
+    """How long to wait after this many failures in a row."""
+    return min(LONGEST_PAUSE_SECONDS, 0.5 * 2.0 ** min(failures, 10)) if failures > 0 else 0.0
+
+
+class Wake:
+    """The queue."""
+
+    def __init__(self) -> None:
+        self._urgent: OrderedDict[Subject, None] = OrderedDict()
+        self._usual: OrderedDict[Subject, None] = OrderedDict()
+        self._running: set[Subject] = set()
+        self._again: dict[Subject, bool] = {}
+        self._failures: dict[Subject, int] = {}
+        self._timers: dict[Subject, asyncio.TimerHandle] = {}
+        self._filled = asyncio.Event()
+
+    def add(self, subject: Subject, *, urgent: bool = False) -> None:
+        """Asks for a reconcile; asking twice before it happens is asking once."""
+        if subject in self._running:
+            self._again[subject] = urgent or self._again.get(subject, False)
+            return
+        if urgent:
+            self._usual.pop(subject, None)
+            self._urgent[subject] = None
+        elif subject not in self._urgent:
+            self._usual[subject] = None
+        self._filled.set()
+
+    def add_after(self, subject: Subject, seconds: float) -> None:
+        """Asks for a reconcile later; a second call moves the time."""
+        timer = self._timers.pop(subject, None)
+        if timer:
+            timer.cancel()
+        self._timers[subject] = asyncio.get_running_loop().call_later(seconds, self._ring, subject)
+
+    async def get(self) -> Subject:
+        """The next subject, urgent ones first; the caller owes a `done` or `failed`."""
+        while not (self._urgent or self._usual):
+            self._filled.clear()
+            await self._filled.wait()
+        queue = self._urgent or self._usual
+        subject, _ = queue.popitem(last=False)
+        self._running.add(subject)
+        return subject
+
+    def done(self, subject: Subject) -> None:
+        """The reconcile went well."""
+        self._failures.pop(subject, None)
+        self._leave(subject)
+
+    def failed(self, subject: Subject) -> float:
+        """The reconcile is to be tried again; returns after how many seconds."""
+        self._failures[subject] = self._failures.get(subject, 0) + 1
+        pause = pause_seconds(self._failures[subject])
+        self._leave(subject)
+        self.add_after(subject, pause)
+        return pause
+
+    def _leave(self, subject: Subject) -> None:
+        self._running.discard(subject)
+        if subject in self._again:
+            self.add(subject, urgent=self._again.pop(subject))
+
+    def _ring(self, subject: Subject) -> None:
+        self._timers.pop(subject, None)
+        self.add(subject)
