@@ -17,6 +17,7 @@ from kubernetes.aio.dynamic.exceptions import DynamicApiError
 from kubernetes.aio.dynamic.resource import Resource
 
 from heteroserve.errors import HeteroserveError, Reject, Retry
+from heteroserve.telemetry import API_WRITES
 
 Object = dict[str, Any]
 
@@ -70,7 +71,6 @@ class Kube:
 
     def __init__(self, client: ApiClient) -> None:
         self._client: Any = DynamicClient(client)  # type: ignore[no-untyped-call]
-        self.writes = 0
 
     async def list(self, kind: Kind) -> list[Object] | None:
         """All objects of a kind that concern us; `None` when the cluster does not know the kind."""
@@ -117,7 +117,7 @@ class Kube:
         """Deletes exactly the object with this UID; that it is gone already is as good."""
         path = self._path(kind, namespace, name)
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
-        self.writes += 1
+        API_WRITES.inc()
         await self._ask(kind, lambda: self._client.request("delete", path, body=body, **_OPTIONS))
 
     def _path(self, kind: Kind, namespace: str | None = None, name: str | None = None) -> str:
@@ -134,7 +134,7 @@ class Kube:
         return str(resource.path(name=name, namespace=namespace))
 
     async def _write(self, kind: Kind, request: Callable[[], Awaitable[Any]]) -> Object:
-        self.writes += 1
+        API_WRITES.inc()
         body = await self._ask(kind, request)
         if body is None:
             raise Retry("NotFound", f"the cluster does not know this {kind.kind} or its namespace (yet)")

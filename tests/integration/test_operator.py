@@ -1,0 +1,279 @@
+"""The operator against a real API server: what it owns, what it leaves alone, and what survives it."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from integration.control_plane import JSON, Api, ControlPlane
+from integration.operator_process import (
+    Operator,
+    can_i,
+    conditions,
+    eventually,
+    install,
+    install_gateway_crds,
+    objects,
+    running_operator,
+)
+
+pytestmark = pytest.mark.integration
+
+SAMPLES = Path(__file__).parents[2] / "manifests/samples"
+CLASSES = ("cpu-x86", "gpu-l4", "fpga-u250")
+WANT_OBJECTS = {
+    "NetworkPolicy/digits",
+    "Service/digits",
+    "HTTPRoute/digits",
+    "GRPCRoute/digits",
+    "BackendTrafficPolicy/digits",
+    *(f"{kind}/digits-{c}" for kind in ("Deployment", "Service", "PodDisruptionBudget") for c in CLASSES),
+}
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(api: Api, control_plane: ControlPlane) -> Path:
+    install_gateway_crds(api)
+    for name in CLASSES:
+        api.apply(yaml.safe_load((SAMPLES / f"{name}.yaml").read_text()))
+    return install(api, control_plane)
+
+
+@pytest.fixture(scope="module")
+def operator(kubeconfig: Path, controllers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    with running_operator(kubeconfig, tmp_path_factory.mktemp("operator")) as operator:
+        yield operator
+        assert operator.tracebacks() == []
+
+
+@pytest.fixture
+def digits(namespace: str) -> JSON:
+    return sample(namespace)
+
+
+def sample(namespace: str) -> JSON:
+    deployment: JSON = yaml.safe_load((SAMPLES / "digits.yaml").read_text())
+    deployment["metadata"]["namespace"] = namespace
+    return deployment
+
+
+def everything_is_there(api: Api, namespace: str) -> None:
+    assert set(objects(api, namespace)) == WANT_OBJECTS
+
+
+def nothing_is_left(api: Api, namespace: str) -> None:
+    assert sorted(objects(api, namespace)) == []
+
+
+def has_reason(api: Api, deployment: JSON, condition: str, reason: str) -> None:
+    assert conditions(api, deployment)[condition][1] == reason
+
+
+def test_everything_is_owned_and_the_users_object_is_left_clean(operator: Operator, api: Api, digits: JSON) -> None:
+    namespace = digits["metadata"]["namespace"]
+    uid = api.apply(digits)["metadata"]["uid"]
+    eventually(lambda: everything_is_there(api, namespace))
+    for name, found in objects(api, namespace).items():
+        (owner,) = found["metadata"]["ownerReferences"]
+        assert (name, owner["uid"], owner["controller"]) == (name, uid, True)
+        ours = {f["manager"] for f in found["metadata"]["managedFields"]} - {"kube-controller-manager"}
+        assert (name, ours) == (name, {"heteroserve"})
+    eventually(lambda: conditions(api, digits)["Ready"])
+    metadata = api.get(digits)["metadata"]
+    assert "finalizers" not in metadata
+    assert "annotations" not in metadata
+
+
+def test_nothing_is_written_when_nothing_changes(operator: Operator, api: Api, digits: JSON) -> None:
+    api.apply(digits)
+    eventually(lambda: everything_is_there(api, digits["metadata"]["namespace"]))
+    eventually(lambda: quiet(operator), within=40)
+
+
+def quiet(operator: Operator) -> None:
+    """No write in six seconds: six ticks and at least one LIST of everything."""
+    before = operator.metric("heteroserve_api_writes_total")
+    time.sleep(6)
+    assert operator.metric("heteroserve_api_writes_total") == before
+
+
+def test_what_is_changed_by_hand_is_repaired(operator: Operator, api: Api, digits: JSON) -> None:
+    namespace = digits["metadata"]["namespace"]
+    api.apply(digits)
+    eventually(lambda: everything_is_there(api, namespace))
+    base = f"/apis/apps/v1/namespaces/{namespace}/deployments/digits-cpu-x86"
+    api.ask("PATCH", base, {"spec": {"replicas": 9}}, "application/merge-patch+json")
+    api.ask("DELETE", f"/api/v1/namespaces/{namespace}/services/digits-gpu-l4")
+
+    def repaired() -> None:
+        found = objects(api, namespace)
+        assert found["Deployment/digits-cpu-x86"]["spec"]["replicas"] != 9
+        assert "Service/digits-gpu-l4" in found
+
+    eventually(repaired, within=30)
+
+
+def test_a_foreign_object_of_the_same_name_is_never_touched(operator: Operator, api: Api, digits: JSON) -> None:
+    namespace = digits["metadata"]["namespace"]
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "digits-cpu-x86", "namespace": namespace},
+        "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 80}]},
+    }
+    assert api.ask("POST", f"/api/v1/namespaces/{namespace}/services", foreign).accepted
+    api.apply(digits)
+
+    def told() -> None:
+        status, reason, message = conditions(api, digits)["Stalled"]
+        assert (status, reason) == ("True", "NameTaken")
+        assert "Service digits-cpu-x86" in message
+
+    eventually(told)
+    theirs = api.ask("GET", f"/api/v1/namespaces/{namespace}/services/digits-cpu-x86").body
+    assert theirs["spec"]["selector"] == {"app": "theirs"}
+    assert "ownerReferences" not in theirs["metadata"]
+
+
+def test_two_deployments_whose_names_collide_do_not_share_objects(operator: Operator, api: Api, namespace: str) -> None:
+    first, second = sample(namespace), sample(namespace)
+    second["metadata"]["name"] = "digits-cpu-x86"  # its Service is called like the first one's class Service
+    api.apply(first)
+    eventually(lambda: everything_is_there(api, namespace))
+    api.apply(second)
+    eventually(lambda: has_reason(api, second, "Stalled", "NameTaken"))
+    (owner,) = objects(api, namespace)["Service/digits-cpu-x86"]["metadata"]["ownerReferences"]
+    assert owner["name"] == "digits"
+
+
+def test_a_deleted_deployment_leaves_nothing(operator: Operator, api: Api, digits: JSON) -> None:
+    namespace = digits["metadata"]["namespace"]
+    api.apply(digits)
+    eventually(lambda: everything_is_there(api, namespace))
+    api.delete(digits)
+    eventually(lambda: nothing_is_left(api, namespace), within=60)  # the collector learns new kinds twice a minute
+
+
+def test_deleted_and_created_again_belongs_to_the_new_one(operator: Operator, api: Api, digits: JSON) -> None:
+    namespace = digits["metadata"]["namespace"]
+    api.apply(digits)
+    eventually(lambda: everything_is_there(api, namespace))
+    api.delete(digits)
+    uid = api.apply(digits)["metadata"]["uid"]
+
+    def adopted() -> None:
+        found = objects(api, namespace)
+        assert set(found) == WANT_OBJECTS
+        assert {o["metadata"]["ownerReferences"][0]["uid"] for o in found.values()} == {uid}
+
+    eventually(adopted, within=60)
+
+
+def test_an_unknown_class_is_named_and_the_others_are_served(operator: Operator, api: Api, digits: JSON) -> None:
+    digits["spec"]["classes"][2]["name"] = "tpu-v9"
+    api.apply(digits)
+
+    def told() -> None:
+        status, reason, message = conditions(api, digits)["CapacityAvailable"]
+        assert (status, reason) == ("False", "UnknownHardwareClass")
+        assert "tpu-v9: there is no HardwareClass tpu-v9: create it" in message
+        assert "Deployment/digits-cpu-x86" in objects(api, digits["metadata"]["namespace"])
+
+    eventually(told)
+
+
+def test_a_removed_class_is_taken_down(operator: Operator, api: Api, digits: JSON) -> None:
+    namespace = digits["metadata"]["namespace"]
+    api.apply(digits)
+    eventually(lambda: everything_is_there(api, namespace))
+    digits["spec"]["classes"] = digits["spec"]["classes"][:2]
+    api.apply(digits)
+
+    def gone() -> None:
+        found = objects(api, namespace)
+        assert not [name for name in found if name.endswith("fpga-u250")]
+        backends = found["HTTPRoute/digits"]["spec"]["rules"][0]["backendRefs"]
+        assert [b["name"] for b in backends] == ["digits-cpu-x86", "digits-gpu-l4"]
+
+    eventually(gone)
+
+
+def test_paused_changes_nothing_and_says_so(operator: Operator, api: Api, digits: JSON) -> None:
+    namespace = digits["metadata"]["namespace"]
+    digits["spec"]["paused"] = True
+    api.apply(digits)
+    eventually(lambda: has_reason(api, digits, "Reconciling", "Paused"))
+    assert objects(api, namespace) == {}
+
+
+def test_killed_at_any_moment_it_ends_up_the_same(
+    kubeconfig: Path, controllers: None, api: Api, tmp_path: Path, namespace: str
+) -> None:
+    digits = sample(namespace)
+    api.apply(digits)
+    for kills in itertools.count(1):
+        with running_operator(kubeconfig, tmp_path) as operator:
+            had = len(objects(api, namespace))
+            while len(objects(api, namespace)) <= had and had < len(WANT_OBJECTS) and operator.process.poll() is None:
+                pass  # until it wrote something more
+            operator.kill()
+        if set(objects(api, namespace)) == WANT_OBJECTS or kills > 8:
+            break
+    with running_operator(kubeconfig, tmp_path) as operator:
+        eventually(lambda: everything_is_there(api, namespace))
+        eventually(lambda: conditions(api, digits)["Ready"])
+        assert operator.tracebacks() == []
+
+
+ALLOWED = {
+    ("heteroserve.dev", "inferencedeployments", ""): "get list watch",
+    ("heteroserve.dev", "inferencedeployments", "status"): "patch",
+    ("heteroserve.dev", "hardwareclasses", ""): "get list watch",
+    ("heteroserve.dev", "hardwareclasses", "status"): "patch",
+    ("", "nodes", ""): "get list watch",
+    ("", "pods", ""): "get list watch",
+    ("", "services", ""): "get list watch create patch delete",
+    ("apps", "deployments", ""): "get list watch create patch delete",
+    ("policy", "poddisruptionbudgets", ""): "get list watch create patch delete",
+    ("networking.k8s.io", "networkpolicies", ""): "get list watch create patch delete",
+    ("gateway.networking.k8s.io", "httproutes", ""): "get list watch create patch delete",
+    ("gateway.networking.k8s.io", "grpcroutes", ""): "get list watch create patch delete",
+    ("gateway.envoyproxy.io", "backendtrafficpolicies", ""): "get list watch create patch delete",
+    ("events.k8s.io", "events", ""): "create",
+    ("", "secrets", ""): "",
+    ("", "configmaps", ""): "",
+    ("", "pods", "exec"): "",
+    ("", "pods", "eviction"): "",
+    ("", "nodes", "proxy"): "",
+    ("", "serviceaccounts", "token"): "",
+    ("heteroserve.dev", "inferencedeployments", "finalizers"): "",
+    ("rbac.authorization.k8s.io", "clusterroles", ""): "",
+    ("apiextensions.k8s.io", "customresourcedefinitions", ""): "",
+}
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+
+
+@pytest.mark.parametrize(("group", "resource", "subresource"), ALLOWED)
+def test_the_operator_may_do_what_it_needs_and_no_more(
+    kubeconfig: Path, api: Api, group: str, resource: str, subresource: str
+) -> None:
+    want = set(ALLOWED[group, resource, subresource].split())
+    assert {verb for verb in VERBS if can_i(api, verb, group, resource, subresource)} == want
+
+
+def test_the_rules_grant_nothing_beside_the_table() -> None:
+    role = next(
+        m
+        for m in yaml.safe_load_all((SAMPLES.parent / "rbac.yaml").read_text())
+        if m["kind"] == "ClusterRole"
+    )
+    granted = {
+        (group, *(resource.split("/") + [""])[:2]): " ".join(rule["verbs"])
+        for rule in role["rules"]
+        for group, resource in itertools.product(rule["apiGroups"], rule["resources"])
+    }
+    assert granted == {key: verbs for key, verbs in ALLOWED.items() if verbs}
+
