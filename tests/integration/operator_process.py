@@ -1,4 +1,4 @@
-"""The operator as a process of its own against the control plane, with exactly the rights that manifests/rbac.yaml grants."""
+"""The operator as a process of its own against the control plane, with exactly the rights that manifests/operator/rbac.yaml grants."""
 
 import contextlib
 import json
@@ -46,7 +46,7 @@ class Operator:
 def install(api: Api, plane: ControlPlane) -> Path:
     """Gateway CRDs, the operator's account with its real rights, and a kubeconfig with that account's token."""
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPERATOR_NAMESPACE}})
-    for manifest in yaml.safe_load_all((ROOT / "manifests/rbac.yaml").read_text()):
+    for manifest in yaml.safe_load_all((ROOT / "manifests/operator/rbac.yaml").read_text()):
         path = _path(manifest)
         answer = api.ask("PATCH", path, manifest, "application/apply-patch+yaml", fieldManager="tests")
         assert answer.accepted, answer.body

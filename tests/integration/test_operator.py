@@ -267,7 +267,7 @@ def test_the_operator_may_do_what_it_needs_and_no_more(
 def test_the_rules_grant_nothing_beside_the_table() -> None:
     role = next(
         m
-        for m in yaml.safe_load_all((SAMPLES.parent / "rbac.yaml").read_text())
+        for m in yaml.safe_load_all((SAMPLES.parent / "operator/rbac.yaml").read_text())
         if m["kind"] == "ClusterRole"
     )
     granted = {
