@@ -92,6 +92,8 @@ async def serve(loop: Loop, *, health_port: int) -> None:
             settings=build_settings(),
             clusterwide=True,
             standalone=True,
+            # else it asks for the name of a user that the image does not have
+            identity="heteroserve",  # type: ignore[arg-type]
             liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
         )
     )
