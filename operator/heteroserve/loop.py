@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 
 from heteroserve import kube, telemetry
 from heteroserve.act.apply import Writer
-from heteroserve.act.events import Subject as EventSubject
-from heteroserve.act.events import announce
+from heteroserve.act.events import Regarding, announce
 from heteroserve.decide import decide
-from heteroserve.errors import HeteroserveError, Retry
+from heteroserve.errors import HeteroserveError
 from heteroserve.kube import Kube
 from heteroserve.model.deployment import Key
 from heteroserve.model.outcome import Outcome
@@ -75,14 +74,14 @@ class Loop:
         telemetry.report_plan(key, plan)
         await write_status(self._kube, self._store, key, wish.status, status)
         changes = announcements_for(snapshot.memory.conditions, status.conditions, plan.decisions)
-        about = EventSubject(
+        about = Regarding(
             kind=kube.INFERENCE_DEPLOYMENT.kind, namespace=key.namespace, name=key.name, uid=wish.deployment.uid
         )
         await announce(self._kube, about, changes, datetime.now(UTC))
         return plan.requeue_seconds
 
     async def reconcile_hardware(self, name: str, known: Hardware) -> None:
-        """The short street of a HardwareClass: its status, and nothing else."""
+        """The short street of a HardwareClass: its status, and an Event when that changes."""
         view = HardwareView(
             now=datetime.now(UTC).replace(microsecond=0),
             generation=known.generation,
@@ -91,7 +90,10 @@ class Loop:
             taken=self._observer.devices_taken(),
             conditions=parse_conditions(known.status),
         )
-        await write_hardware_status(self._kube, self._store, name, known.status, compute_hardware_status(view))
+        status = compute_hardware_status(view)
+        await write_hardware_status(self._kube, self._store, name, known.status, status)
+        about = Regarding(kind=kube.HARDWARE_CLASS.kind, namespace="", name=name, uid=known.uid)
+        await announce(self._kube, about, announcements_for(view.conditions, status.conditions, ()), datetime.now(UTC))
 
     async def _reconcile(self, subject: Subject) -> float | None:
         kind = kube.BY_KIND[subject.kind]
@@ -160,7 +162,7 @@ class Loop:
 
 
 def _failure(subject: Subject, error: Exception, pause: float) -> dict[str, object]:
-    reason = error.reason if isinstance(error, Retry) else type(error).__name__
+    reason = error.reason if isinstance(error, HeteroserveError) else type(error).__name__
     return {
         "subject": f"{subject.kind} {subject.namespace}/{subject.name}",
         "cause": f"{reason}: {error}",

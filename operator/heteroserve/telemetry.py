@@ -16,7 +16,7 @@ from heteroserve.model.snapshot import DecisionRecord
 
 LOGGER = logging.getLogger("heteroserve")
 
-DEPLOYMENT = ("namespace", "name")
+DEPLOYMENT = ("deployment_namespace", "deployment")  # `namespace` is what Prometheus calls the operator's own
 CLASS = (*DEPLOYMENT, "class")
 
 DECISIONS = Counter(
@@ -51,7 +51,8 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    for chatter in ("kopf", "aiohttp.access", "asyncio"):
+        logging.getLogger(chatter).setLevel(logging.WARNING)
 
 
 def report_plan(key: Key, plan: Plan) -> None:
@@ -85,8 +86,8 @@ def _forget_classes(key: Key, shown: frozenset[str]) -> None:
 def forget_deployment(key: Key) -> None:
     """Removes every gauge of a deleted deployment."""
     _SHOWN.pop(key, None)
-    for gauge in (*PER_CLASS, *PER_DEPLOYMENT):
-        gauge.remove_by_labels({"namespace": key.namespace, "name": key.name})
+    for metric in (*PER_CLASS, *PER_DEPLOYMENT, DECISIONS):
+        metric.remove_by_labels(dict(zip(DEPLOYMENT, (key.namespace, key.name), strict=True)))
 
 
 def _fields(key: Key, decision: DecisionRecord) -> dict[str, str]:

@@ -13,7 +13,7 @@ DEFAULT_NAMESPACE = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Regarding:
     """The object that an Event is about."""
 
     kind: str
@@ -32,21 +32,21 @@ class Announcement:
     message: str
 
 
-async def announce(api: Kube, subject: Subject, announcements: tuple[Announcement, ...], now: datetime) -> None:
+async def announce(api: Kube, regarding: Regarding, announcements: tuple[Announcement, ...], now: datetime) -> None:
     """Posts the Events; the cluster's refusal is not worth a retry."""
     for number, announcement in enumerate(announcements):
         try:
-            await api.create(kube.EVENT, _event(subject, announcement, now, number))
+            await api.create(kube.EVENT, _event(regarding, announcement, now, number))
         except HeteroserveError:
             return
 
 
-def _event(subject: Subject, announcement: Announcement, now: datetime, number: int) -> Object:
-    namespace = subject.namespace or DEFAULT_NAMESPACE
+def _event(regarding: Regarding, announcement: Announcement, now: datetime, number: int) -> Object:
+    namespace = regarding.namespace or DEFAULT_NAMESPACE
     return {
         "apiVersion": kube.EVENT.api_version,
         "kind": kube.EVENT.kind,
-        "metadata": {"namespace": namespace, "name": f"{subject.name}.{int(now.timestamp() * 1e6):x}.{number}"},
+        "metadata": {"namespace": namespace, "name": f"{regarding.name}.{int(now.timestamp() * 1e6):x}.{number}"},
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": "heteroserve.dev/operator",
         "reportingInstance": "heteroserve",
@@ -56,9 +56,9 @@ def _event(subject: Subject, announcement: Announcement, now: datetime, number: 
         "note": announcement.message[:MESSAGE_LENGTH],
         "regarding": {
             "apiVersion": kube.INFERENCE_DEPLOYMENT.api_version,
-            "kind": subject.kind,
-            "namespace": subject.namespace,
-            "name": subject.name,
-            "uid": subject.uid,
+            "kind": regarding.kind,
+            "namespace": regarding.namespace,
+            "name": regarding.name,
+            "uid": regarding.uid,
         },
     }

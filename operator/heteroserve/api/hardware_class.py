@@ -120,7 +120,8 @@ class HardwareClassSpec(Model):
 
     unhealthy_conditions: Annotated[tuple[QualifiedName, ...], Field(max_length=16), SET] = ()
     """Node conditions (by type, when True) and taints (by key) that mean: do not serve from this node, such as
-    GPUUnhealthy. Traffic leaves such a node at once. Left out, only Kubernetes' own signs count, such as NotReady."""
+    GPUUnhealthy. Replicas on such a node count as not ready, and their part of the traffic goes to others. Left out,
+    only Kubernetes' own signs count, such as NotReady."""
 
     runtime: Runtime
     """The serving container of this class."""
@@ -142,7 +143,7 @@ class HardwareClassSpec(Model):
 
 
 class Devices(Model):
-    """The devices of the class, over all of its nodes. Where a replica asks for several kinds, the scarcest."""
+    """The devices of the class, over all of its nodes. Where a replica asks for several kinds, those of the first."""
 
     capacity: Count | None = None
     """Devices that exist, healthy or not."""
@@ -164,7 +165,7 @@ class HardwareClassStatus(Model):
     """Nodes that carry the labels of spec.nodeSelector."""
 
     ready_nodes: Count | None = None
-    """Those of them that are ready, schedulable, and free of spec.unhealthyConditions."""
+    """Those of them that are ready and free of spec.unhealthyConditions. Cordoned nodes count: they still serve."""
 
     devices: Devices | None = None
     """The devices of spec.resources on these nodes; absent for CPU."""

@@ -29,7 +29,8 @@ DRAIN_LOOK_SECONDS = 1.0
 def decide(snapshot: Snapshot) -> Plan:
     """What should be true next for this deployment, and why."""
     supplies = assess_supply(snapshot)
-    demand = estimate_demand(snapshot, ready=sum(s.ready for s in supplies))
+    ready_rps = sum(s.ready * s.replica_rps for s in supplies)
+    demand = estimate_demand(snapshot, ready=sum(s.ready for s in supplies), ready_rps=ready_rps)
     if snapshot.deployment.paused:
         return _as_it_is(snapshot, supplies, demand)
     wanted = _size(snapshot, supplies, demand)
@@ -73,7 +74,8 @@ def _weigh(
         if s.hardware or snapshot.replicas.get(s.name)
     ]
     ready_rps = sum(s.ready * s.replica_rps for s in shares)
-    if not any(s.ready for s in shares) or ready_rps < (demand.rps or 0.0):
+    carried = demand.rps is not None and ready_rps >= demand.rps  # an unknown demand is not known to be carried
+    if not (carried and any(s.ready for s in shares)):
         usual = max((s.replica_rps for s in shares), default=0.0) or 1.0
         shares += [
             Share(name=name, ready=ready_pods(snapshot, name), replica_rps=usual, fastest_rps=usual)

@@ -12,12 +12,17 @@ from heteroserve.model.snapshot import Snapshot
 STALE_AFTER_SECONDS = 30.0
 """Twice a common scrape interval of 15 s: an older sample says nothing about now."""
 
+QUEUE_SHARE = 0.5
+"""Waiting for more than this share of the latency objective means that there are too few replicas."""
+
+GROWTH_WHILE_QUEUEING = 1.1
+
 BACKLOG_SECONDS = 10.0
 """Requests that wait inside Triton are demand that was not served yet: work them off within this time."""
 
 
-def estimate_demand(snapshot: Snapshot, ready: int) -> Demand:
-    """The demand that the signals show; `ready` pods are expected to report."""
+def estimate_demand(snapshot: Snapshot, ready: int, ready_rps: float) -> Demand:
+    """The demand that the signals show; `ready` pods are expected to report, and to carry `ready_rps` together."""
     signals = snapshot.signals
     if signals.error:
         return _nothing("PrometheusError", f"Prometheus cannot be asked: {signals.error}")
@@ -29,9 +34,27 @@ def estimate_demand(snapshot: Snapshot, ready: int) -> Demand:
         return _nothing("MetricsMissing", "neither the gateway nor Triton has a sample of this deployment")
     rps = max(rates) + (backlog or 0.0) / BACKLOG_SECONDS
     missing = _missing(snapshot, ready, offered=offered, served=served, backlog=backlog)
+    if _queues_grow(snapshot):
+        return Demand(
+            rps=max(rps, GROWTH_WHILE_QUEUEING * ready_rps),
+            may_shrink=False,
+            reason="QueuesGrow",
+            message="requests wait inside Triton for half of the latency objective and more: the profile promised more",
+        )
     if missing:
         return Demand(rps=rps, may_shrink=False, reason="MetricsPartial", message=f"no fresh samples of: {missing}")
     return Demand(rps=rps, may_shrink=True, reason="MetricsFresh", message="all signals are present and fresh")
+
+
+def _queues_grow(snapshot: Snapshot) -> bool:
+    """Whether requests wait too long in Triton whatever the rates say: a guard that needs no model and only adds.
+
+    Looked at only while no replica is on its way: what comes next may already be the answer.
+    """
+    queue = usable(snapshot.signals.queue_milliseconds)
+    coming = sum(not p.terminating for p in snapshot.pods) > sum(p.ready and not p.terminating for p in snapshot.pods)
+    limit = QUEUE_SHARE * snapshot.deployment.objective.latency_milliseconds
+    return queue is not None and queue > limit and not coming
 
 
 def usable(value: float | None) -> float | None:
@@ -47,5 +70,6 @@ def _missing(
     snapshot: Snapshot, ready: int, *, offered: float | None, served: float | None, backlog: float | None
 ) -> str:
     gateway = snapshot.cluster.envoy_gateway and snapshot.route is not None and offered is None
-    triton = ready > 0 and (served is None or backlog is None or snapshot.signals.missing_pods > 0)
+    # while nothing is ready no demand can be seen: gateways count what they could send on, and Triton what it answered
+    triton = ready == 0 or served is None or backlog is None or snapshot.signals.missing_pods > 0
     return ", ".join(name for name, gone in (("the gateway", gateway), ("Triton", triton)) if gone)

@@ -1,11 +1,15 @@
 """Explaining: what a plan changes, as records with cause, before and after.
 
-Pure. One record per class whose replicas change and one for the whole split of the traffic; nothing changes, nothing
-is recorded. The records become the status's `decisions`, the Events and the log's one line per decision.
+Pure. One record per class whose replicas change and one for the whole split of the traffic, where a route splits it;
+nothing changes, nothing is recorded. The records become the status's `decisions`, the Events and the log's one line per
+decision.
 """
 
 from heteroserve.model.plan import ClassPlan, Why
 from heteroserve.model.snapshot import DecisionRecord, Snapshot
+
+REPEAT_SECONDS = 300.0
+"""How long a decision that cannot be carried out (a quota refuses it, say) is not told again."""
 
 TRAFFIC = ""
 """No class: the record of a new split is about all of them."""
@@ -16,9 +20,16 @@ def record_changes(snapshot: Snapshot, classes: tuple[ClassPlan, ...]) -> tuple[
     changes = [_replicas(snapshot, c) for c in classes if c.render and c.replicas != snapshot.replicas.get(c.name, 0)]
     before = dict(snapshot.route.weights) if snapshot.route else {}
     after = {c.name: c.weight for c in classes}
-    if {n: w for n, w in before.items() if w} != {n: w for n, w in after.items() if w}:
+    if snapshot.gateways and {n: w for n, w in before.items() if w} != {n: w for n, w in after.items() if w}:
         changes.append(_weights(snapshot, before, classes))
-    return tuple(changes)
+    return tuple(change for change in changes if not _repeats(snapshot, change))
+
+
+def _repeats(snapshot: Snapshot, change: DecisionRecord) -> bool:
+    """Whether the last decision about the same thing said the same a moment ago: it did not come true, and was told."""
+    last = next((d for d in snapshot.memory.decisions if d.class_name == change.class_name), None)
+    same = last is not None and (last.before, last.after) == (change.before, change.after)
+    return same and last is not None and (snapshot.now - last.time).total_seconds() < REPEAT_SECONDS
 
 
 def _replicas(snapshot: Snapshot, plan: ClassPlan) -> DecisionRecord:

@@ -3,8 +3,8 @@
 Pure. This is the planner's seat: whatever takes its place gets the same inputs and returns the same `Wanted` values;
 stabilising, weights and sequence do not care how the numbers came about.
 
-Laws: bounds always hold (min ≤ replicas ≤ max); at least one replica is wanted somewhere; more demand never wants
-less capacity; the order in which classes are listed does not matter.
+Laws: bounds always hold (min ≤ replicas ≤ max); at least one replica is wanted somewhere, if the budget allows one;
+more demand never wants less capacity; the order in which classes are listed does not matter.
 """
 
 import math
@@ -29,7 +29,7 @@ def size(supplies: tuple[Supply, ...], rps: float, budget_per_hour: Decimal | No
     """Replicas by class for `rps` requests per second."""
     chosen = {s.name: s.target.min_replicas for s in supplies if s.hardware}
     spent = sum((s.price * chosen[s.name] for s in supplies if s.hardware), Decimal(0))
-    remaining = rps - sum(s.replica_rps * s.effective(chosen[s.name]) for s in supplies if s.hardware)
+    remaining = rps - math.fsum(s.replica_rps * s.effective(chosen[s.name]) for s in supplies if s.hardware)
     wanted = {s.name: _refuse(s) for s in supplies}
     for supply in sorted((s for s in supplies if s.hardware), key=_price_of_capacity):
         left = None if budget_per_hour is None else budget_per_hour - spent
@@ -39,13 +39,16 @@ def size(supplies: tuple[Supply, ...], rps: float, budget_per_hour: Decimal | No
         spent += supply.price * extra
         remaining -= supply.replica_rps * (supply.effective(replicas) - supply.effective(replicas - extra))
         wanted[supply.name] = Wanted(name=supply.name, replicas=replicas, why=why, message=_explain(supply, why))
-    return wanted if any(chosen.values()) else _keep_one(supplies, wanted)
+    return wanted if any(chosen.values()) else _keep_one(supplies, wanted, budget_per_hour)
 
 
-def _keep_one(supplies: tuple[Supply, ...], wanted: dict[str, Wanted]) -> dict[str, Wanted]:
+def _keep_one(
+    supplies: tuple[Supply, ...], wanted: dict[str, Wanted], budget_per_hour: Decimal | None
+) -> dict[str, Wanted]:
     """One replica of the cheapest class although nothing can hold it now: its pod waits, and comes up by itself."""
-    known = sorted((s for s in supplies if s.hardware), key=_price_of_capacity)
-    return {**wanted, known[0].name: replace(wanted[known[0].name], replicas=1)} if known else wanted
+    known = [s for s in supplies if s.hardware and (budget_per_hour is None or s.price <= budget_per_hour)]
+    first = min(known, key=_price_of_capacity, default=None)
+    return {**wanted, first.name: replace(wanted[first.name], replicas=1)} if first else wanted
 
 
 def _price_of_capacity(supply: Supply) -> tuple[float, str]:
@@ -57,13 +60,14 @@ def _add(supply: Supply, floor: int, remaining: float, left: Decimal | None, *, 
     """Replicas to add to the floor, and what bounded them. `first`: none is chosen anywhere yet, so one is needed."""
     if supply.replica_rps <= 0:
         return 0, Why.TOO_SLOW
-    needed = max(math.ceil(remaining / supply.replica_rps - 1e-9), 1 if first else 0)
+    most = supply.target.max_replicas + 1.0  # more is never asked for: no demand is too large to be counted
+    needed = max(math.ceil(min(most, max(0.0, remaining / supply.replica_rps)) - 1e-9), 1 if first else 0)
     if needed <= 0:
-        return 0, Why.MINIMUM if floor else Why.DEMAND
+        return 0, _why_floor(supply, floor)
     bounds = {
         needed: Why.DEMAND,
         supply.target.max_replicas - floor: Why.MAXIMUM,
-        **({} if supply.room is None else {supply.room - floor: Why.NO_DEVICES if supply.nodes else Why.NO_NODES}),
+        **({} if supply.room is None else {supply.room - floor: _why_no_room(supply)}),
         **({} if left is None or supply.price <= 0 else {int(left // supply.price): Why.BUDGET}),
     }
     tightest = min(bounds)
@@ -71,6 +75,19 @@ def _add(supply: Supply, floor: int, remaining: float, left: Decimal | None, *, 
     if why is Why.DEMAND and supply.unschedulable:
         why = Why.UNSCHEDULABLE
     return max(0, tightest), why
+
+
+def _why_floor(supply: Supply, floor: int) -> Why:
+    """What stands in the way of the replicas that are kept whatever the demand."""
+    if supply.room is not None and supply.room < floor:
+        return _why_no_room(supply)
+    if supply.unschedulable:
+        return Why.UNSCHEDULABLE
+    return Why.MINIMUM if floor else Why.DEMAND
+
+
+def _why_no_room(supply: Supply) -> Why:
+    return Why.NO_DEVICES if supply.nodes else Why.NO_NODES
 
 
 def _refuse(supply: Supply) -> Wanted:

@@ -12,7 +12,7 @@ A bound that the user changed (maxReplicas) is obeyed at once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from heteroserve.decide.sizing import Wanted
@@ -42,6 +42,11 @@ class Present:
     replicas: int | None
     pending: PendingScaleDown | None
 
+    @property
+    def bounded(self) -> int:
+        """The present replicas within maxReplicas: a bound that the user lowered is obeyed even when it hurts."""
+        return min(self.replicas or 0, self.supply.target.max_replicas)
+
 
 def stabilise(
     wanted: Mapping[str, Wanted], present: tuple[Present, ...], demand: Demand, *, window_seconds: int, now: datetime
@@ -49,7 +54,7 @@ def stabilise(
     """The wanted replicas, as far as this cycle may go."""
     settled = {p.supply.name: _follow(wanted[p.supply.name], p, demand, window_seconds, now) for p in present}
     shrinking = sorted(
-        (p for p in present if settled[p.supply.name].replicas < (p.replicas or 0)),
+        (p for p in present if settled[p.supply.name].replicas < p.bounded),
         key=lambda p: (-p.supply.price, p.supply.name),
     )
     broken = False
@@ -63,10 +68,9 @@ def stabilise(
 
 
 def _follow(want: Wanted, present: Present, demand: Demand, window_seconds: int, now: datetime) -> Settled:
-    current = present.replicas
-    if current is None:
+    bounded = present.bounded
+    if present.replicas is None:
         return Settled(replicas=want.replicas, why=want.why, message=want.message)
-    bounded = min(current, present.supply.target.max_replicas)
     if want.replicas >= bounded:
         return _grow(want, bounded)
     if not demand.may_shrink:
@@ -100,17 +104,15 @@ def _shrink(
 
 def _can_spare(present: Present, replicas: int, everyone: tuple[Present, ...], demand: Demand) -> bool:
     """Whether what stays ready carries the demand (or anything at all is ready, when nothing is demanded)."""
-    stays = {p.supply.name: p.supply.ready for p in everyone}
-    stays[present.supply.name] = min(present.supply.ready, replicas)
     if present.supply.ready <= replicas:
         return True  # only replicas that carry nothing would go
+    stays = {p.supply.name: min(p.supply.ready, p.supply.target.max_replicas) for p in everyone}
+    stays[present.supply.name] = replicas
     ready_rps = sum(stays[p.supply.name] * p.supply.replica_rps for p in everyone)
     return any(stays.values()) and ready_rps >= (demand.rps or 0.0)
 
 
 def _wait(present: Present, settled: Settled) -> Settled:
-    current = present.replicas or 0
-    if current > present.supply.target.max_replicas:
-        return settled  # the user's own bound: obeyed even when it hurts
     message = f"down to {settled.replicas} as soon as what stays is ready and no other class is shrinking"
-    return Settled(replicas=current, why=Why.MAKE_BEFORE_BREAK, message=message, pending=present.pending)
+    pending = settled.pending or (present.pending and replace(present.pending, replicas=settled.replicas))
+    return Settled(replicas=present.bounded, why=Why.MAKE_BEFORE_BREAK, message=message, pending=pending)

@@ -46,7 +46,7 @@ def apportion(capacity: Mapping[str, float]) -> dict[str, int]:
     if largest <= 0:
         return {}
     relative = {name: c / largest for name, c in sound.items()}  # the sum of huge capacities must not overflow
-    total = sum(relative.values())
+    total = math.fsum(relative.values())  # exact, so that the order of the classes cannot show
     holders = [name for name in sorted(sound) if sound[name] > 0]
     rest = TOTAL - len(holders)
     exact = {name: relative[name] / total * rest for name in holders}

@@ -30,7 +30,6 @@ class Why(StrEnum):
     RETIRED = "ClassRemoved"
     CAPACITY = "ReadyCapacity"
     NOT_READY = "NoReadyReplica"
-    LAST_GOOD = "LastGoodWeights"
     PAUSED = "Paused"
 
 

@@ -139,3 +139,10 @@ class Snapshot:
     signals: Signals = Signals()
     memory: Memory = Memory()
     cluster: Cluster = Cluster()
+
+    @property
+    def gateways(self) -> tuple[GatewayRef, ...]:
+        """The Gateways that routes are attached to; none where the cluster has no Gateway API."""
+        default = self.cluster.default_gateway
+        named = self.deployment.gateways or ((default,) if default else ())
+        return named if self.cluster.gateway_api else ()

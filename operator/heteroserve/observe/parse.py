@@ -17,9 +17,11 @@ Object = dict[str, Any]
 
 IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 CONFIG_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
-MODEL_ERROR = re.compile(
-    r"(failed to load|UNAVAILABLE:|Invalid argument|unable to (find|load)|model_repository|poll)", re.IGNORECASE
+MODEL_ERRORS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (r"UNAVAILABLE:", r"failed to load '", r"failed to load|unable to (find|load)|failed to poll")
 )
+"""What tritonserver says of a model that it cannot load, the most telling first."""
 MESSAGE_LENGTH = 400
 
 
@@ -116,7 +118,7 @@ def _container_problem(container: Object) -> tuple[PodProblem, str] | None:
     log = ended.get("message", "")
     if ended.get("reason") in {"StartError", "ContainerCannotRun"}:
         return PodProblem.CONFIG, _cut(log)
-    telling = [line for line in log.splitlines() if MODEL_ERROR.search(line)]
+    telling = [line for pattern in MODEL_ERRORS for line in log.splitlines() if pattern.search(line)]
     if telling:
         return PodProblem.MODEL, _cut(telling[0].strip(" |"))
     return PodProblem.CRASH, _cut(f"exit code {ended.get('exitCode')}: {' '.join(log.split())[-200:]}")

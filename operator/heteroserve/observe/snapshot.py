@@ -5,6 +5,7 @@ Reads memory only, so a snapshot is consistent: nothing can change while it is p
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from heteroserve import kube
@@ -68,8 +69,11 @@ class Observer:
         }
 
     def _route(self, key: Key) -> RouteState | None:
-        routes = self._store.owned(kube.HTTP_ROUTE, key)
-        return parse_route(routes[0], key.name) if routes else None
+        routes = self._store.owned(kube.HTTP_ROUTE, key) + self._store.owned(kube.GRPC_ROUTE, key)
+        states = [parse_route(route, key.name) for route in routes]
+        refused = [state for state in states if state.accepted is False]
+        # the weights are those of the HTTPRoute; what any of the two is refused for is what matters
+        return replace(states[0], accepted=False, message=refused[0].message) if refused else next(iter(states), None)
 
 
 def devices_of(pods: Iterable[Pod]) -> dict[str, dict[str, int]]:

@@ -40,6 +40,7 @@ class Hardware:
     """A HardwareClass as it stands."""
 
     hardware: HardwareClass
+    uid: str
     generation: int
     status: Object
 
@@ -184,6 +185,7 @@ def _hardware(raw: Object) -> Hardware | Unreadable:
         raw,
         lambda: Hardware(
             hardware=parse_hardware_class(raw),
+            uid=raw["metadata"].get("uid", ""),
             generation=raw["metadata"].get("generation", 0),
             status=raw.get("status", {}),
         ),

@@ -30,12 +30,11 @@ def render(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
 
 
 def _traffic(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
-    deployment, cluster = snapshot.deployment, snapshot.cluster
-    gateways = deployment.gateways or ((cluster.default_gateway,) if cluster.default_gateway else ())
-    if not (gateways and cluster.gateway_api):
+    deployment, gateways = snapshot.deployment, snapshot.gateways
+    if not gateways:
         return ()
     routes = (build_http_route(deployment, plan, gateways), build_grpc_route(deployment, plan, gateways))
-    return (*routes, build_traffic_policy(deployment)) if cluster.envoy_gateway else routes
+    return (*routes, build_traffic_policy(deployment)) if snapshot.cluster.envoy_gateway else routes
 
 
 def _workload(snapshot: Snapshot, plan: ClassPlan) -> Manifest:

@@ -12,7 +12,6 @@ Manifest = dict[str, Any]
 
 GROUP = "heteroserve.dev"
 API_VERSION = f"{GROUP}/v1alpha1"
-FIELD_MANAGER = "heteroserve"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "heteroserve"}
 DEPLOYMENT_LABEL = f"{GROUP}/deployment"
 CLASS_LABEL = f"{GROUP}/class"

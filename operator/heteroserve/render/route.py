@@ -8,7 +8,7 @@ from heteroserve.model.deployment import GatewayRef, InferenceDeployment
 from heteroserve.model.plan import Plan
 from heteroserve.render.metadata import GRPC_PORT, HTTP_PORT, Manifest, class_object_name, manifest
 
-API_VERSION = "gateway.networking.k8s.io/v1"
+GATEWAY_API = "gateway.networking.k8s.io/v1"
 GRPC_SERVICE = "inference.GRPCInferenceService"
 GRPC_METHODS = (
     "ModelInfer",
@@ -61,7 +61,7 @@ def _route(
     ]
     hostnames = {"hostnames": list(deployment.hostnames)} if deployment.hostnames else {}
     return {
-        **manifest(deployment, API_VERSION, kind, deployment.key.name),
+        **manifest(deployment, GATEWAY_API, kind, deployment.key.name),
         "spec": {
             "parentRefs": [_parent(g) for g in gateways],
             **hostnames,

@@ -7,6 +7,8 @@ from heteroserve.model.deployment import ClaimSource, ConfigMapSource, ImageSour
 from heteroserve.render.metadata import Manifest
 
 MODELS_PATH = "/models"
+CONFIG_MAP_FOLDER = "repository"
+"""The repository's folder in the volume of a ConfigMap, whose root holds folders of the kubelet's own (`..data`)."""
 
 
 def repository_uri(source: ModelSource) -> str:
@@ -16,6 +18,8 @@ def repository_uri(source: ModelSource) -> str:
             return uri
         case ClaimSource(path=path) if path:
             return f"{MODELS_PATH}/{path}"
+        case ConfigMapSource():
+            return f"{MODELS_PATH}/{CONFIG_MAP_FOLDER}"
         case _:
             return MODELS_PATH
 
@@ -29,7 +33,7 @@ def source_volumes(source: ModelSource) -> list[Manifest]:
         case ClaimSource():
             return [{"name": "models", "persistentVolumeClaim": {"claimName": source.claim_name, "readOnly": True}}]
         case ConfigMapSource():
-            items = [{"key": key, "path": path} for key, path in source.items]
+            items = [{"key": key, "path": f"{CONFIG_MAP_FOLDER}/{path}"} for key, path in source.items]
             return [{"name": "models", "configMap": {"name": source.name, "items": items}}]
         case ObjectStoreSource():
             return []

@@ -8,13 +8,17 @@ what alerts, `kubectl wait` and GitOps tools look for. Every type is set from th
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from heteroserve.model.deployment import ClaimSource, ConfigMapSource, ImageSource, ModelSource
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import ClassPlan, Plan, Why
 from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
 
-SLOW_START_SECONDS = 25.0
+SLOW_START_SECONDS = 20.0
 MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG}
-CAPACITY_PROBLEMS = {Why.UNKNOWN_CLASS, Why.NO_NODES, Why.NO_DEVICES, Why.UNSCHEDULABLE, Why.BUDGET, Why.TOO_SLOW}
+CLASS_PROBLEMS = {Why.UNKNOWN_CLASS, Why.NO_NODES, Why.UNSCHEDULABLE, Why.TOO_SLOW}
+"""What somebody has to mend, even while other classes carry the demand."""
+BOUNDS = {Why.MAXIMUM, Why.BUDGET, Why.NO_DEVICES}
+"""What matters only when the classes together cannot carry the demand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +62,19 @@ def _stalled(view: View) -> Verdict:
 def _ready(view: View) -> Verdict:
     traffic = _traffic_ready(view)
     if view.ready == 0:
-        cause = _model_ready(view) if view.problems else _stalled(view)
-        fallback = Verdict(status="False", reason="NoReadyReplica", message="no replica is ready yet")
-        return Verdict(status="False", reason=cause.reason, message=cause.message) if cause.message else fallback
+        return _why_nothing_is_ready(view)
     if traffic.status != "True":
         return Verdict(status="False", reason=traffic.reason, message=traffic.message)
     return Verdict(status="True", reason="Serving", message="the model is served")
+
+
+def _why_nothing_is_ready(view: View) -> Verdict:
+    """The first condition that stands in the way is the one to read."""
+    causes = ((_stalled(view), "True"), (_model_ready(view), "False"), (_capacity_available(view), "False"))
+    first = next((cause for cause, bad in causes if cause.status == bad), None)
+    if first is None:
+        return Verdict(status="False", reason="NoReadyReplica", message="no replica is ready yet")
+    return Verdict(status="False", reason=first.reason, message=first.message)
 
 
 def _reconciling(view: View) -> Verdict:
@@ -85,14 +96,28 @@ def _model_ready(view: View) -> Verdict:
         return Verdict(status="False", reason=str(first.problem), message=message)
     slow = [p for p in view.snapshot.pods if _starts_slowly(p, view.snapshot)]
     if slow:
+        source = describe_source(view.snapshot.deployment.model.source)
         message = (
-            f"{slow[0].class_name}: pod {slow[0].name} has not become ready: a large model takes its time, a missing "
-            f"volume never comes; kubectl describe pod {slow[0].name} tells"
+            f"{slow[0].class_name}: pod {slow[0].name} is not ready yet: a large model takes its time, but {source} "
+            f"must be there with the model in it; kubectl describe pod {slow[0].name} tells"
         )
         return Verdict(status="True" if view.ready else "False", reason="StartingSlowly", message=message)
     if view.ready:
         return Verdict(status="True", reason="ModelLoaded", message="the model is loaded in every replica")
     return Verdict(status="Unknown", reason="Starting", message="no replica has loaded the model yet")
+
+
+def describe_source(source: ModelSource) -> str:
+    """Where the model comes from, for a message."""
+    match source:
+        case ImageSource():
+            return f"the image {source.reference}"
+        case ClaimSource():
+            return f"the PersistentVolumeClaim {source.claim_name}"
+        case ConfigMapSource():
+            return f"the ConfigMap {source.name}"
+        case _:
+            return source.uri
 
 
 def _starts_slowly(pod: Pod, snapshot: Snapshot) -> bool:
@@ -101,11 +126,15 @@ def _starts_slowly(pod: Pod, snapshot: Snapshot) -> bool:
 
 
 def _capacity_available(view: View) -> Verdict:
-    short = [c for c in view.plan.classes if c.why in CAPACITY_PROBLEMS]
     planned = sum(c.replicas * c.replica_rps for c in view.plan.classes)
-    demand = view.plan.demand.rps
-    if demand is not None and planned < demand and any(c.why is Why.MAXIMUM for c in view.plan.classes):
-        short = [c for c in view.plan.classes if c.why is Why.MAXIMUM] + short
+    uncovered = planned < (view.plan.demand.rps or 0.0)
+    short = [
+        c
+        for c in view.plan.classes
+        if c.why in CLASS_PROBLEMS
+        or (c.why is Why.NO_DEVICES and c.ready < c.replicas)
+        or (uncovered and c.why in BOUNDS)
+    ]
     if short:
         return Verdict(status="False", reason=short[0].why, message=_per_class(short))
     return Verdict(status="True", reason="CapacityCovers", message="the classes can carry the demand")

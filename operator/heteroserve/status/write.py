@@ -1,6 +1,7 @@
 """The only writer of a status: sends it when it says something new, and never otherwise."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from heteroserve import kube
@@ -14,6 +15,9 @@ from heteroserve.status.hardware import HardwareStatus
 from heteroserve.wake import Subject
 
 TEXT_LENGTH = 128
+MOST_RPS, MOST_REPLICAS, MOST_REPLICAS_IN_ALL = 1e9, 1000, 16_000
+MOST_PER_HOUR = Decimal("999999999.999999")
+"""The CRD's bounds. A figure beyond them is cut: a status that the API server refuses would tell nothing at all."""
 
 
 async def write_status(api: Kube, store: Store, key: Key, live: Object, status: Status) -> None:
@@ -60,10 +64,10 @@ def as_json(status: Status) -> Object:
             "observedGeneration": status.generation,
             "conditions": [_condition(c) for c in status.conditions],
             "version": status.version,
-            "replicas": sum(c.replicas for c in status.classes),
-            "readyReplicas": sum(c.ready for c in status.classes),
-            "costPerHour": None if status.cost_per_hour is None else f"{status.cost_per_hour:f}",
-            "demand": None if status.demand_rps is None else {"requestsPerSecond": _number(status.demand_rps)},
+            "replicas": min(sum(c.replicas for c in status.classes), MOST_REPLICAS_IN_ALL),
+            "readyReplicas": min(sum(c.ready for c in status.classes), MOST_REPLICAS_IN_ALL),
+            "costPerHour": None if status.cost_per_hour is None else _money(status.cost_per_hour),
+            "demand": None if status.demand_rps is None else {"requestsPerSecond": _rate(status.demand_rps)},
             "classes": [_class(c) for c in status.classes],
             "decisions": [_decision(d) for d in status.decisions],
         }
@@ -75,11 +79,11 @@ def _class(plan: ClassPlan) -> Object:
     return _without_none(
         {
             "name": plan.name,
-            "replicas": plan.replicas,
-            "ready": plan.ready,
+            "replicas": min(plan.replicas, MOST_REPLICAS),
+            "ready": min(plan.ready, MOST_REPLICAS),
             "weight": plan.weight,
-            "capacity": _number(float(f"{plan.ready_rps:.4g}")),
-            "costPerHour": f"{plan.cost_per_hour:f}",
+            "capacity": _rate(float(f"{plan.ready_rps:.4g}")),
+            "costPerHour": _money(plan.cost_per_hour),
             "reason": str(plan.why),
             "message": plan.message[:1024],
             "pendingScaleDown": {"since": _time(pending.since), "replicas": pending.replicas} if pending else None,
@@ -115,9 +119,14 @@ def _time(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _number(value: float) -> float:
+def _rate(value: float) -> float:
     """Whole numbers as integers: the API server stores 5.0 as 5, and what is read back must equal what was sent."""
-    return int(value) if value == int(value) else value
+    bounded = min(value, MOST_RPS)
+    return int(bounded) if bounded == int(bounded) else bounded
+
+
+def _money(value: Decimal) -> str:
+    return f"{min(value, MOST_PER_HOUR):f}"
 
 
 def _without_none(fields: dict[str, Any]) -> Object:

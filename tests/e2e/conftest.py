@@ -1,0 +1,149 @@
+"""The local cluster, and deployments of the sample on it, each in a namespace and under a host name of its own."""
+
+import asyncio
+import contextlib
+import copy
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from kit import client, digits
+from kit.cluster import HACK, Cluster, View, addresses, connect, kubectl
+from kit.load import Load
+
+NUMBERS = itertools.count(1)
+RUN = format(int(time.time()) % 0xFFFF, "x")
+
+JSON = dict[str, Any]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of these share one cluster and one event loop, and take their time."""
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            item.add_marker(pytest.mark.timeout(420))
+
+
+@dataclass(frozen=True)
+class Served:
+    """One InferenceDeployment of a test: how to look at it, change it and ask it."""
+
+    cluster: Cluster
+    gateway: str
+    namespace: str
+    manifest: JSON
+
+    @property
+    def target(self) -> client.Target:
+        return client.Target(http=self.gateway, grpc=self.gateway, host=f"{self.namespace}.test")
+
+    async def apply(self, **spec: Any) -> None:
+        """Applies the deployment, with parts of its spec replaced."""
+        changed = copy.deepcopy(self.manifest)
+        changed["spec"] |= spec
+        await apply(changed)
+
+    async def look(self) -> View:
+        return await self.cluster.look(self.namespace)
+
+    async def until(self, true: Callable[[View], bool], *, within: float) -> float:
+        """Seconds until a look shows something; fails with what it shows instead."""
+        start = time.monotonic()
+        while not true(view := await self.look()):
+            if time.monotonic() - start > within:
+                pytest.fail(f"not within {within:.0f} s; the status is:\n{json.dumps(view.status, indent=1)}")
+        return time.monotonic() - start
+
+    @contextlib.asynccontextmanager
+    async def load(self, rate: float, protocol: str = "both") -> AsyncIterator[Load]:
+        """Requests at a rate for as long as the block runs; what fails is counted, not raised."""
+        async with contextlib.AsyncExitStack() as stack:
+            askers = [await stack.enter_async_context(a) for a in client.askers(self.target, protocol)]
+            load = Load(askers, digits.questions(), rate=rate)
+            running = asyncio.create_task(load.run(3600))
+            try:
+                yield load
+            finally:
+                load.set_rate(0)
+                await asyncio.sleep(1)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+
+async def apply(*manifests: JSON) -> None:
+    """Server-side apply through kubectl."""
+    process = await asyncio.create_subprocess_exec(
+        *("kubectl", "--context", "kind-heteroserve", "apply", "--server-side", "--force-conflicts", "-f", "-"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate(yaml.safe_dump_all(manifests).encode())
+    assert process.returncode == 0, err.decode()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def cluster() -> AsyncIterator[Cluster]:
+    async with connect() as cluster:
+        await apply(*[m for m in await samples() if m["kind"] == "HardwareClass"])
+        yield cluster
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def gateway() -> str:
+    return (await addresses())["GATEWAY"]
+
+
+async def samples() -> list[JSON]:
+    """The manifests of the demo."""
+    return list(yaml.safe_load_all(await kubectl("kustomize", str(HACK / "demo"))))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def served(cluster: Cluster, gateway: str) -> AsyncIterator[Served]:
+    """The sample, not applied yet; its namespace is deleted afterwards."""
+    async with _namespace(cluster, gateway) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared(cluster: Cluster, gateway: str) -> AsyncIterator[Served]:
+    """One sample for a file of tests: a pod that leaves holds its device for half a minute."""
+    async with _namespace(cluster, gateway) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def digits_served(shared: Served) -> Served:
+    """The sample as it was, applied and ready on all three classes."""
+    await shared.apply()
+    await shared.until(serving_everywhere, within=120)
+    return shared
+
+
+@contextlib.asynccontextmanager
+async def _namespace(cluster: Cluster, gateway: str) -> AsyncIterator[Served]:
+    namespace = f"e2e-{RUN}-{next(NUMBERS)}"
+    (manifest,) = [m for m in await samples() if m["kind"] == "InferenceDeployment"]
+    manifest["metadata"]["namespace"] = namespace
+    manifest["spec"]["traffic"] = {"hostnames": [f"{namespace}.test"]}
+    manifest["spec"]["scaling"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] = 15
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+    await apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": restricted}})
+    yield Served(cluster, gateway, namespace, manifest)
+    await kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def serving_everywhere(view: View) -> bool:
+    """Whether every class serves as the present spec asks for, and gets traffic."""
+    seen = view.status.get("observedGeneration") == view.deployment.get("metadata", {}).get("generation")
+    return seen and view.condition("Ready")[0] == "True" and view.settled and all(view.weights.values())

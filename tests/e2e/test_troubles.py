@@ -1,0 +1,112 @@
+"""What only the cluster can tell becomes a condition and an Event that name the cause within 30 s."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from e2e.conftest import Served, apply, samples
+from kit.cluster import kubectl
+
+TOLD_SECONDS = 30.0
+
+
+async def told(served: Served, condition: str, reason: str, fragment: str) -> None:
+    """Waits until the condition is there with the reason and words, and looks for its Event."""
+    await served.until(
+        lambda view: view.condition(condition)[1] == reason and fragment in view.condition(condition)[2],
+        within=TOLD_SECONDS,
+    )
+    events = await kubectl("-n", served.namespace, "get", "events.events.k8s.io", "-o", "yaml")
+    assert f"reason: {reason}" in events
+
+
+async def hardware(name: str, **changes: Any) -> None:
+    """The cpu class under another name, with parts of its spec replaced."""
+    (sample,) = [m for m in await samples() if m["kind"] == "HardwareClass" and m["metadata"]["name"] == "cpu-x86"]
+    sample = copy.deepcopy(sample)
+    sample["metadata"]["name"] = name
+    sample["spec"] |= changes
+    await apply(sample)
+
+
+def one_class(served: Served, name: str) -> list[dict[str, Any]]:
+    return [{**served.manifest["spec"]["classes"][0], "name": name}]
+
+
+async def test_an_image_that_cannot_be_pulled(served: Served) -> None:
+    (cpu,) = [m for m in await samples() if m["metadata"]["name"] == "cpu-x86"]
+    await hardware("e2e-no-image", runtime=cpu["spec"]["runtime"] | {"image": "localhost/heteroserve/nothing:1"})
+    await served.apply(classes=one_class(served, "e2e-no-image"))
+    await told(served, "ModelReady", "ImagePullFailed", "localhost/heteroserve/nothing:1")
+    await kubectl("delete", "hwc", "e2e-no-image")
+
+
+async def test_a_model_that_does_not_load_leaves_the_last_good_one_serving(digits_served: Served) -> None:
+    spec = digits_served.manifest["spec"]
+    config = 'name: "digits" backend: "onnxruntime" max_batch_size: 8\n'
+    await apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "broken", "namespace": digits_served.namespace},
+            "data": {"config": config, "model": "this is no model"},
+        }
+    )
+    items = [
+        {"key": "config", "path": "digits/config.pbtxt"},
+        *({"key": "config", "path": f"digits/configs/{v}.pbtxt"} for v in ("fp32", "int8")),
+        {"key": "model", "path": "digits/1/model.onnx"},
+    ]
+    broken = {"configMap": {"name": "broken", "items": items}}
+    async with digits_served.load(20) as load:
+        await digits_served.apply(model=spec["model"] | {"source": broken})
+        await told(digits_served, "ModelReady", "ModelLoadFailed", "digits")
+        view = await digits_served.look()
+        assert view.condition("Ready")[0] == "True", "the last good replicas serve on"
+        await digits_served.apply()
+        await digits_served.until(lambda view: view.condition("ModelReady")[0] == "True", within=90)
+        assert load.summary().failed == 0, load.failures()[:5]
+
+
+async def test_a_version_that_is_not_in_the_repository(served: Served) -> None:
+    spec = served.manifest["spec"]
+    await served.apply(model=spec["model"] | {"version": "7"})
+    await told(served, "ModelReady", "StartingSlowly", "is not ready yet")
+
+
+async def test_an_unknown_class(served: Served) -> None:
+    await served.apply(classes=one_class(served, "tpu-v9"))
+    await told(served, "CapacityAvailable", "UnknownHardwareClass", "there is no HardwareClass tpu-v9")
+    assert (await served.look()).condition("Stalled")[0] == "True"
+
+
+async def test_a_class_without_nodes(served: Served) -> None:
+    await hardware("e2e-no-nodes", nodeSelector={"heteroserve.dev/pool": "nowhere"})
+    await served.apply(classes=one_class(served, "e2e-no-nodes"))
+    await told(served, "CapacityAvailable", "NoUsableNodes", "no usable node")
+    reason = await kubectl("get", "hwc", "e2e-no-nodes", "-o", "jsonpath={.status.conditions[0].message}")
+    assert "no node has the labels heteroserve.dev/pool=nowhere" in reason
+    await kubectl("delete", "hwc", "e2e-no-nodes")
+
+
+async def test_a_device_that_no_node_offers(served: Served) -> None:
+    await hardware("e2e-no-device", accelerator="ASIC", resources=[{"name": "example.com/asic", "quantity": 1}])
+    await served.apply(classes=one_class(served, "e2e-no-device"))
+    await told(served, "CapacityAvailable", "NoFreeDevices", "no free device")
+    reason = await kubectl("get", "hwc", "e2e-no-device", "-o", "jsonpath={.status.conditions[0].message}")
+    assert "no node offers example.com/asic: is its device plugin running?" in reason
+    await kubectl("delete", "hwc", "e2e-no-device")
+
+
+@pytest.mark.parametrize("kind", ["configMap", "persistentVolumeClaim"])
+async def test_a_source_that_is_not_there(served: Served, kind: str) -> None:
+    source = {
+        "configMap": {"name": "missing", "items": [{"key": "model", "path": "digits/1/model.onnx"}]},
+        "persistentVolumeClaim": {"claimName": "missing"},
+    }
+    spec = served.manifest["spec"]
+    await served.apply(model=spec["model"] | {"source": {kind: source[kind]}}, classes=spec["classes"][:1])
+    await served.until(
+        lambda view: view.condition("Ready")[0] == "False" and "missing" in view.condition("Ready")[2], within=40
+    )
