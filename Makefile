@@ -10,11 +10,11 @@ PY_FOLDERS := operator hack tests triton_models
 ## -- The two that matter --
 
 .PHONY: demo
-demo: install models  ## a real cluster, a trained model on three hardware classes, load, a killed node: all on screen
-	$(BIN)/python -m kit.demo
+demo: install  ## a real cluster, a trained model on three hardware classes, load, a killed node: all on screen
+	PYTHONPATH=hack $(BIN)/python -m kit.demo
 
 .PHONY: test
-test: check cluster install models  ## all tests, the end-to-end ones on the local cluster included
+test: check install  ## all tests, the end-to-end ones on the local cluster included
 	$(BIN)/pytest -m "not e2e"
 	$(BIN)/pytest -m e2e tests/e2e
 
@@ -25,6 +25,7 @@ check: venv  ## format, lint, types, import contracts, unit and property tests, 
 	$(BIN)/ruff format --check $(PY_FOLDERS)
 	$(BIN)/ruff check $(PY_FOLDERS)
 	$(BIN)/mypy
+	$(BIN)/mypy triton_models/*.py triton_models/backends/onnxruntime/model.py hack/device-plugin/*.py
 	$(BIN)/lint-imports
 	$(BIN)/python -m heteroserve.api.crd --check
 	$(BIN)/pytest -q tests/unit tests/property tests/golden -m "not integration"
@@ -48,7 +49,7 @@ PIN := --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-u
 ## -- The local cluster --
 
 .PHONY: cluster
-cluster:  ## one control plane and five workers with emulated accelerators (first time about 25 minutes)
+cluster: models  ## one control plane and five workers with emulated accelerators (first time about 25 minutes)
 	hack/cluster/up.sh
 
 .PHONY: cluster-delete
@@ -60,8 +61,13 @@ install: cluster  ## the operator, from this working tree
 	hack/cluster/install-operator.sh
 
 .PHONY: models
-models: venv  ## trains and exports the sample model, fp32 and int8
+models: venv  ## trains and exports the sample model, fp32 and int8 (some seconds; nothing when up to date)
 	$(BIN)/python triton_models/train.py
+
+.PHONY: profile
+profile: models  ## measures both variants on a real Triton here and prints their profiles
+	PYTHONPATH=hack $(BIN)/python -m kit.measure --variant fp32
+	PYTHONPATH=hack $(BIN)/python -m kit.measure --variant int8
 
 ## -- Set-up --
 

@@ -6,6 +6,7 @@ which container engine holds the nodes.
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from kit.table import ClassRow
 
 HACK = Path(__file__).parents[1]
 CONTEXT = "kind-heteroserve"
+BY_CONTEXT = ("--context", CONTEXT)
 NAMESPACE, NAME = "demo", "digits"
 CLASS_LABEL = "heteroserve.dev/class"
 RATE = "sum by (pod) (rate(nv_inference_request_success{{namespace='{namespace}'}}[15s]))"
@@ -29,12 +31,22 @@ QUANTILE = "nv_inference_request_summary_us{{namespace='{namespace}',quantile='{
 JSON = dict[str, Any]
 
 
-async def run(*command: str | Path, check: bool = True) -> str:
+def environment() -> dict[str, str]:
+    """The environment with the cluster's own programs behind those of the machine: not everybody has a kubectl."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{cache}/heteroserve/programs/bin"}
+
+
+async def run(*command: str | Path, check: bool = True, stdin: str = "") -> str:
     """A program's standard output; its complaint is the error's text."""
     process = await asyncio.create_subprocess_exec(
-        *map(str, command), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *map(str, command),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(),
     )
-    out, err = await process.communicate()
+    out, err = await process.communicate(stdin.encode())
     if check and process.returncode:
         raise UsageError(f"{' '.join(map(str, command))}: {err.decode().strip() or out.decode().strip()}")
     return out.decode()

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -27,6 +28,7 @@ GROWN_SECONDS = 45.0
 MOVED_SECONDS = 90.0
 BACK_SECONDS = 180.0
 DEAD_CLASS = "gpu-l4"
+LOG_WIDTH = 150
 
 LAST_WORDS = """
 The cluster stays up. Try next:
@@ -74,7 +76,7 @@ def main(words: list[str] | None = None) -> int:
 
 async def demo(rate: float) -> int:
     """Tells the whole story; returns the exit status."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     where = await addresses()
     async with connect() as cluster, asking(where["GATEWAY"]) as askers:
         story = Story(console=console, cluster=cluster, watch=Watch(cluster))
@@ -217,8 +219,10 @@ def end(story: Story, load: Load, where: dict[str, str]) -> int:
     for each in load.failures()[:10]:
         story.console.print(f"  {each}", markup=False)
     story.expect(summary.wrong == 0, f"{summary.wrong} wrong answers")
+    if shutil.which("kubectl") is None:
+        story.console.print(f"kubectl is not on your PATH; there is one at {where['KUBECTL'].split()[0]}", markup=False)
     words = {"gateway": where["GATEWAY"], "prometheus": where["PROMETHEUS"], "namespace": NAMESPACE, "name": NAME}
-    story.console.print(LAST_WORDS.format(**words), markup=False, highlight=False)
+    story.console.print(LAST_WORDS.format(**words), markup=False, highlight=False, soft_wrap=True)
     if story.missed:
         story.console.print("[bold red]not as expected:[/bold red] " + "; ".join(story.missed))
     return 1 if story.missed else 0

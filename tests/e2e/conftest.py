@@ -81,14 +81,7 @@ class Served:
 
 async def apply(*manifests: JSON) -> None:
     """Server-side apply through kubectl."""
-    process = await asyncio.create_subprocess_exec(
-        *("kubectl", "--context", "kind-heteroserve", "apply", "--server-side", "--force-conflicts", "-f", "-"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, err = await process.communicate(yaml.safe_dump_all(manifests).encode())
-    assert process.returncode == 0, err.decode()
+    await kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

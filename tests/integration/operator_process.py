@@ -1,4 +1,4 @@
-"""The operator as a process of its own against the control plane, with exactly the rights that manifests/operator/rbac.yaml grants."""
+"""The operator as a process of its own against the control plane, with the rights that its manifests grant."""
 
 import contextlib
 import json
@@ -68,7 +68,8 @@ def install_gateway_crds(api: Api) -> None:
         for crd in yaml.safe_load_all((folder / name).read_text()):
             if crd and crd["kind"] == "CustomResourceDefinition":
                 api.apply(crd)
-    served = "/apis/gateway.networking.k8s.io/v1/httproutes", "/apis/gateway.envoyproxy.io/v1alpha1/backendtrafficpolicies"
+    groups = ("gateway.networking.k8s.io/v1/httproutes", "gateway.envoyproxy.io/v1alpha1/backendtrafficpolicies")
+    served = [f"/apis/{group}" for group in groups]
     wait_for(lambda: all(api.ask("GET", path).accepted for path in served), "the Gateway CRDs")
 
 
@@ -150,7 +151,7 @@ def _path(manifest: JSON) -> str:
 
 def can_i(api: Api, verb: str, group: str, resource: str, subresource: str = "") -> bool:
     """Whether the operator's account may do something, by the API server's own word."""
-    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource, "namespace": "default"}
+    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",

@@ -217,7 +217,7 @@ def test_killed_at_any_moment_it_ends_up_the_same(
     for kills in itertools.count(1):
         with running_operator(kubeconfig, tmp_path) as operator:
             had = len(objects(api, namespace))
-            while len(objects(api, namespace)) <= had and had < len(WANT_OBJECTS) and operator.process.poll() is None:
+            while len(objects(api, namespace)) <= had < len(WANT_OBJECTS) and operator.process.poll() is None:
                 pass  # until it wrote something more
             operator.kill()
         if set(objects(api, namespace)) == WANT_OBJECTS or kills > 8:
@@ -266,14 +266,11 @@ def test_the_operator_may_do_what_it_needs_and_no_more(
 
 def test_the_rules_grant_nothing_beside_the_table() -> None:
     role = next(
-        m
-        for m in yaml.safe_load_all((SAMPLES.parent / "operator/rbac.yaml").read_text())
-        if m["kind"] == "ClusterRole"
+        m for m in yaml.safe_load_all((SAMPLES.parent / "operator/rbac.yaml").read_text()) if m["kind"] == "ClusterRole"
     )
     granted = {
-        (group, *(resource.split("/") + [""])[:2]): " ".join(rule["verbs"])
+        (group, *[*resource.split("/"), ""][:2]): " ".join(rule["verbs"])
         for rule in role["rules"]
         for group, resource in itertools.product(rule["apiGroups"], rule["resources"])
     }
     assert granted == {key: verbs for key, verbs in ALLOWED.items() if verbs}
-
