@@ -14,9 +14,9 @@ demo: install  ## a real cluster, a trained model on three hardware classes, loa
 	PYTHONPATH=hack $(BIN)/python -m kit.demo
 
 .PHONY: test
-test: check install  ## all tests, the end-to-end ones on the local cluster included
-	$(BIN)/pytest -m "not e2e"
-	$(BIN)/pytest -m e2e tests/e2e
+test: check install programs  ## all tests, the end-to-end ones on the local cluster included
+	$(BIN)/pytest tests/integration
+	$(BIN)/pytest -s tests/e2e
 
 ## -- The inner loop --
 
@@ -59,6 +59,10 @@ cluster-delete:  ## removes the cluster; what was built stays in the cache
 .PHONY: install
 install: cluster  ## the operator, from this working tree
 	hack/cluster/install-operator.sh
+
+.PHONY: programs
+programs:
+	hack/cluster/build-programs.sh >/dev/null  # a real API server for the integration tests; nothing when they are there
 
 .PHONY: models
 models: venv  ## trains and exports the sample model, fp32 and int8 (some seconds; nothing when up to date)

@@ -110,6 +110,7 @@ class Loop:
                 return await self.reconcile(key_of(subject), fact)
             case None if kind is kube.INFERENCE_DEPLOYMENT:
                 telemetry.forget_deployment(key_of(subject))
+                self._writer.forget_deleted()
         return None
 
     async def _work_forever(self) -> None:

@@ -59,6 +59,13 @@ class Writer:
         written += await self._prune(deployment, manifests, untouched)
         return Outcome(written=tuple(written), refused=tuple(refused))
 
+    def forget_deleted(self) -> None:
+        """Drops what is remembered of objects that are gone."""
+        gone = [a for a in (*self._settled, *self._refused) if self._store.get(kube.BY_KIND[a[0]], a[1:]) is None]
+        for address in gone:
+            self._settled.pop(address, None)
+            self._refused.pop(address, None)
+
     async def _ensure(self, deployment: InferenceDeployment, manifest: Manifest, monotonic: float) -> list[str]:
         kind, address = kube.BY_KIND[manifest["kind"]], address_of(manifest)
         live = self._store.get(kind, address[1:])
