@@ -297,7 +297,7 @@ def decision(class_name: str = "cpu", **fields: Any) -> DecisionRecord:
         **{
             "time": NOW,
             "class_name": class_name,
-            "before": "1 replicas",
+            "before": "1 replica",
             "after": "2 replicas",
             "reason": "DemandCovered",
             "message": "covers the demand",

@@ -41,12 +41,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {flag}: {first['msg']} (given: {first['input']!r})", file=sys.stderr)  # noqa: T201
         return 2
     telemetry.configure_logging(settings.log_level)
-    asyncio.run(run(settings))
+    try:
+        asyncio.run(run(settings))
+    except config.ConfigException as error:
+        print(f"error: no cluster: not in a pod, and the kubeconfig cannot be used: {error}", file=sys.stderr)  # noqa: T201
+        return 2
     return 0
 
 
 async def run(settings: Settings) -> None:
-    """The operator, until a signal ends it."""
+    """The operator, until a signal ends it. Raises `ConfigException` when there is no cluster to work in."""
     try:
         config.load_incluster_config()  # type: ignore[no-untyped-call]
     except config.ConfigException:

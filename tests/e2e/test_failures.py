@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from e2e.conftest import Served
+from e2e.conftest import Served, serving_everywhere
 from kit.cluster import device, kubectl, node
 
 OPERATOR = ("-n", "heteroserve-system")
@@ -77,3 +77,17 @@ async def test_an_unhealthy_device_leaves_the_plan(digits_served: Served) -> Non
     finally:
         await device(name, "fpga-1", "healthy")
     await becomes(2)
+
+
+async def test_the_only_pod_of_a_class_is_deleted_and_no_request_notices(digits_served: Served) -> None:
+    async with digits_served.load(50) as load:
+        await asyncio.sleep(5)
+        selector = "heteroserve.dev/class=fpga-u250"
+        await kubectl("-n", digits_served.namespace, "delete", "pod", "-l", selector, "--wait=false")
+        moved = await digits_served.until(lambda view: view.weights["fpga-u250"] == 0, within=10)
+        print(f"weight 0 {moved:.1f} s after the only pod was deleted")  # noqa: T201
+        await digits_served.until(serving_everywhere, within=120)
+        await asyncio.sleep(5)
+        summary = load.summary()
+    print(summary)  # noqa: T201
+    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]

@@ -136,8 +136,9 @@ class ServedModel(Model):
         ]
         | None
     ) = None
-    """Version that is served, which is the name of a folder below the model's, in quotes, such as "7". Left out, the
-    highest version in the repository when a replica starts."""
+    """Version that is served, which is the name of a folder below the model's, in quotes, such as "7". The model's
+    configuration must load it: without a version_policy Triton loads the highest version only. Left out, whatever
+    Triton loads when a replica starts."""
 
     source: ModelSource
     """Where the model repository is. All classes share it; their variants are files in it."""

@@ -19,7 +19,7 @@ from heteroserve.decide.sizing import Wanted, size
 from heteroserve.decide.stabilise import Present, Settled, stabilise
 from heteroserve.decide.supply import Supply, assess_supply, ready_pods
 from heteroserve.decide.traffic import Share, split_traffic
-from heteroserve.model.plan import ClassPlan, Demand, Plan, Why
+from heteroserve.model.plan import LIMITS, ClassPlan, Demand, Plan, Why
 from heteroserve.model.snapshot import Snapshot
 
 DRAIN_LOOK_SECONDS = 1.0
@@ -76,12 +76,13 @@ def _weigh(
     ready_rps = sum(s.ready * s.replica_rps for s in shares)
     carried = demand.rps is not None and ready_rps >= demand.rps  # an unknown demand is not known to be carried
     if not (carried and any(s.ready for s in shares)):
-        usual = max((s.replica_rps for s in shares), default=0.0) or 1.0
+        usual = min((s.replica_rps for s in shares if s.replica_rps > 0), default=1.0)  # its profile is gone: no more
         shares += [
             Share(name=name, ready=ready_pods(snapshot, name), replica_rps=usual, fastest_rps=usual)
             for name in _unlisted(snapshot)
         ]
-    weights = split_traffic(tuple(shares), _routed(snapshot))
+    overloaded = (demand.rps or 0.0) * snapshot.deployment.scaling.target_utilisation > ready_rps
+    weights = split_traffic(tuple(shares), _routed(snapshot), overloaded=overloaded)
     return {**dict.fromkeys(_unlisted(snapshot), 0), **weights}
 
 
@@ -104,6 +105,9 @@ def _plan_class(
         cost_per_hour=supply.price * wish.replicas,
         why=wish.why,
         message=wish.message,
+        usable=supply.effective(wish.replicas),
+        limit=want.why if want.why in LIMITS else None,
+        limit_message=want.message if want.why in LIMITS else "",
         pending=wish.pending,
         render=supply.hardware is not None,
     )
@@ -150,6 +154,9 @@ def _as_it_is(snapshot: Snapshot, supplies: tuple[Supply, ...], demand: Demand) 
             cost_per_hour=s.price * snapshot.replicas.get(s.name, 0),
             why=Why.PAUSED,
             message="spec.paused is true",
+            usable=s.effective(snapshot.replicas.get(s.name, 0)),
+            limit=Why.PAUSED,
+            limit_message="spec.paused is true",
             pending=snapshot.memory.pending.get(s.name),
             render=False,
         )

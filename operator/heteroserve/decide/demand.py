@@ -52,7 +52,7 @@ def _queues_grow(snapshot: Snapshot) -> bool:
     Looked at only while no replica is on its way: what comes next may already be the answer.
     """
     queue = usable(snapshot.signals.queue_milliseconds)
-    coming = sum(not p.terminating for p in snapshot.pods) > sum(p.ready and not p.terminating for p in snapshot.pods)
+    coming = any(not (p.ready or p.terminating or p.problem) for p in snapshot.pods)
     limit = QUEUE_SHARE * snapshot.deployment.objective.latency_milliseconds
     return queue is not None and queue > limit and not coming
 

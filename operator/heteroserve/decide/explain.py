@@ -36,8 +36,8 @@ def _replicas(snapshot: Snapshot, plan: ClassPlan) -> DecisionRecord:
     return DecisionRecord(
         time=snapshot.now,
         class_name=plan.name,
-        before=f"{snapshot.replicas.get(plan.name, 0)} replicas",
-        after=f"{plan.replicas} replicas",
+        before=_count(snapshot.replicas.get(plan.name, 0)),
+        after=_count(plan.replicas),
         reason=plan.why,
         message=plan.message,
     )
@@ -59,6 +59,10 @@ def _weights(snapshot: Snapshot, before: dict[str, int], classes: tuple[ClassPla
 
 def _unready(plan: ClassPlan) -> bool:
     return plan.ready == 0
+
+
+def _count(replicas: int) -> str:
+    return f"{replicas} replica" if replicas == 1 else f"{replicas} replicas"
 
 
 def _format(weights: dict[str, int]) -> str:

@@ -69,11 +69,13 @@ def _add(supply: Supply, floor: int, remaining: float, left: Decimal | None, *, 
         supply.target.max_replicas - floor: Why.MAXIMUM,
         **({} if supply.room is None else {supply.room - floor: _why_no_room(supply)}),
         **({} if left is None or supply.price <= 0 else {int(left // supply.price): Why.BUDGET}),
+        # one more than works: the one that fails is the one that tells when it no longer does
+        **({supply.placed + 1 - floor: _why_failing(supply)} if supply.problems else {}),
     }
     tightest = min(bounds)
     why = Why.DEMAND if needed <= tightest else bounds[tightest]
-    if why is Why.DEMAND and supply.unschedulable:
-        why = Why.UNSCHEDULABLE
+    if why is Why.DEMAND and supply.problems:
+        why = _why_failing(supply)
     return max(0, tightest), why
 
 
@@ -81,9 +83,13 @@ def _why_floor(supply: Supply, floor: int) -> Why:
     """What stands in the way of the replicas that are kept whatever the demand."""
     if supply.room is not None and supply.room < floor:
         return _why_no_room(supply)
-    if supply.unschedulable:
-        return Why.UNSCHEDULABLE
+    if supply.problems:
+        return _why_failing(supply)
     return Why.MINIMUM if floor else Why.DEMAND
+
+
+def _why_failing(supply: Supply) -> Why:
+    return Why.UNSCHEDULABLE if supply.unschedulable else Why.FAILING
 
 
 def _why_no_room(supply: Supply) -> Why:
@@ -101,15 +107,17 @@ def _explain(supply: Supply, why: Why) -> str:
         case Why.TOO_SLOW:
             return f"its fastest measured point takes {supply.best_latency_milliseconds:g} ms, more than the objective"
         case Why.NO_DEVICES:
-            return "no free device is left on its nodes"
+            return "as many as fit: no free device is left on its nodes"
         case Why.NO_NODES:
             return "no usable node belongs to it"
         case Why.MAXIMUM:
-            return f"maxReplicas {supply.target.max_replicas} is reached"
+            return f"as many as maxReplicas allows: {supply.target.max_replicas}"
         case Why.BUDGET:
-            return "one more replica would exceed scaling.budget"
-        case _ if supply.unschedulable:
+            return "as many as scaling.budget allows"
+        case Why.UNSCHEDULABLE if supply.unschedulable:
             return f"the scheduler cannot place {supply.unschedulable.name}: {supply.unschedulable.message}"
+        case Why.FAILING:
+            return f"no more than one beyond the {supply.placed} that work: {supply.problems[0].name} does not"
         case _:
             cost = float(supply.price) / supply.replica_rps if supply.replica_rps else math.inf
             return (

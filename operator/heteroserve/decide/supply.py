@@ -23,7 +23,7 @@ class Supply:
 
     `replica_rps` is the capacity of one replica within the objective at the target utilisation, 0 when it cannot meet
     the objective; `fastest_rps` ignores the objective (better slow than not at all). `room` is how many replicas the
-    usable nodes can hold, `None` when devices do not bound it.
+    usable nodes can hold, `None` when devices do not bound it. `placed` pods stand on a serving node without a problem.
     """
 
     target: ClassTarget
@@ -53,9 +53,9 @@ class Supply:
         return next((p for p in self.problems if p.problem is PodProblem.UNSCHEDULABLE), None)
 
     def effective(self, replicas: int) -> int:
-        """How many of `replicas` can be expected to come up: bounded by room, and by what could be placed so far."""
+        """How many of `replicas` can be expected to serve: bounded by room, and by what works while some do not."""
         bound = replicas if self.room is None else min(replicas, self.room)
-        return min(bound, self.placed) if self.unschedulable else bound
+        return min(bound, self.placed) if self.problems else bound
 
 
 def assess_supply(snapshot: Snapshot) -> tuple[Supply, ...]:
@@ -90,8 +90,8 @@ def _assess(snapshot: Snapshot, target: ClassTarget) -> Supply:
         nodes=len(open_nodes),
         room=_room(snapshot, hardware, open_nodes, pods, serving),
         ready=ready_pods(snapshot, target.name),
-        placed=sum(p.node in serving for p in pods),
-        problems=tuple(p for p in pods if p.problem is not None),
+        placed=sum(p.node in serving and (p.ready or p.problem is None) for p in pods),
+        problems=tuple(p for p in pods if p.problem is not None and not p.ready),
     )
 
 

@@ -23,12 +23,13 @@ class Share:
     fastest_rps: float
 
 
-def split_traffic(shares: tuple[Share, ...], last: Mapping[str, int]) -> dict[str, int]:
-    """Weights by class."""
+def split_traffic(shares: tuple[Share, ...], last: Mapping[str, int], *, overloaded: bool = False) -> dict[str, int]:
+    """Weights by class. `overloaded`: the classes that meet the objective cannot carry the demand alone."""
     within = {s.name: s.ready * s.replica_rps for s in shares}
     anyhow = {s.name: s.ready * s.fastest_rps for s in shares}
     ready = {s.name: float(s.ready) for s in shares}
-    for capacity in (within, anyhow, ready):  # better slow than not at all, better unmeasured than not at all
+    # better slow than overloaded or not at all, better unmeasured than not at all
+    for capacity in (anyhow, ready) if overloaded else (within, anyhow, ready):
         weights = apportion(capacity)
         if weights:
             return weights

@@ -22,6 +22,7 @@ class Why(StrEnum):
     TOO_SLOW = "ObjectiveNotMet"
     UNKNOWN_CLASS = "UnknownHardwareClass"
     UNSCHEDULABLE = "PodsUnschedulable"
+    FAILING = "PodsFailing"
     METRICS_HOLD = "HeldWithoutMetrics"
     STABILISING = "ScaleDownStabilizing"
     MAKE_BEFORE_BREAK = "WaitingForReadyCapacity"
@@ -31,6 +32,21 @@ class Why(StrEnum):
     CAPACITY = "ReadyCapacity"
     NOT_READY = "NoReadyReplica"
     PAUSED = "Paused"
+
+
+LIMITS = frozenset(
+    {
+        Why.MAXIMUM,
+        Why.NO_DEVICES,
+        Why.NO_NODES,
+        Why.BUDGET,
+        Why.TOO_SLOW,
+        Why.UNKNOWN_CLASS,
+        Why.UNSCHEDULABLE,
+        Why.FAILING,
+    }
+)
+"""The rules that keep a class from having more, whatever else settles its number in this cycle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +64,9 @@ class ClassPlan:
     """One class of the plan.
 
     `replica_rps`: what a replica may carry within the objective at the target utilisation; `ready_rps`: what the
-    ready replicas carry together. `render` is false for a class of which too little is known to write anything: what
-    exists of it stays as it is.
+    ready replicas carry together. `usable` of the replicas can be expected to serve; `limit` keeps the class from
+    having more. `render` is false for a class of which too little is known to write anything: what exists of it stays
+    as it is.
     """
 
     name: str
@@ -60,6 +77,9 @@ class ClassPlan:
     cost_per_hour: Decimal
     why: Why
     message: str
+    usable: int = 0
+    limit: Why | None = None
+    limit_message: str = ""
     pending: PendingScaleDown | None = None
     render: bool = True
     retired: bool = False

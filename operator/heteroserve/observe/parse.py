@@ -5,7 +5,6 @@ server validated (our own kinds) is parsed by the API's models, in `parse_api`.
 """
 
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -22,82 +21,89 @@ MODEL_ERRORS = tuple(
     for pattern in (r"UNAVAILABLE:", r"failed to load '", r"failed to load|unable to (find|load)|failed to poll")
 )
 """What tritonserver says of a model that it cannot load, the most telling first."""
+DEVICES = re.compile("([0-9]{1,9})([kM]?)")
+"""A number of devices; the API server writes 1000 as 1k."""
+THOUSANDS = {"": 1, "k": 10**3, "M": 10**6}
 MESSAGE_LENGTH = 400
 
 
 def parse_node(raw: Object) -> Node:
     """A Node; of its resources only the extended ones (their names have a domain)."""
-    metadata, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
-    conditions = {c["type"]: c.get("status") for c in status.get("conditions", ())}
+    metadata = raw["metadata"]
+    conditions = {_text(c, "type"): _text(c, "status") for c in _parts(raw, "status", "conditions")}
     return Node(
         name=metadata["name"],
-        labels=metadata.get("labels", {}),
+        labels={name: value for name, value in _part(metadata, "labels").items() if isinstance(value, str)},
         ready=conditions.get("Ready") == "True",
-        cordoned=bool(spec.get("unschedulable")),
-        deleting="deletionTimestamp" in metadata,
+        cordoned=bool(_part(raw, "spec").get("unschedulable")),
+        deleting=bool(metadata.get("deletionTimestamp")),
         taints=tuple(
-            Taint(key=t["key"], effect=t.get("effect", ""), value=t.get("value", "")) for t in spec.get("taints", ())
+            Taint(key=_text(t, "key"), effect=_text(t, "effect"), value=_text(t, "value"))
+            for t in _parts(raw, "spec", "taints")
         ),
         true_conditions=frozenset(kind for kind, value in conditions.items() if value == "True" and kind != "Ready"),
-        capacity=_devices(status.get("capacity", {})),
-        allocatable=_devices(status.get("allocatable", {})),
+        capacity=_devices(_part(raw, "status", "capacity")),
+        allocatable=_devices(_part(raw, "status", "allocatable")),
     )
 
 
 def parse_pod(raw: Object) -> Pod:
     """A pod of ours."""
-    metadata, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
-    conditions = {c["type"]: c for c in status.get("conditions", ())}
+    metadata, status = raw["metadata"], _part(raw, "status")
+    conditions = {_text(c, "type"): c for c in _parts(status, "conditions")}
     problem, message = _problem(status, conditions)
     return Pod(
         name=metadata["name"],
-        uid=metadata.get("uid", ""),
-        class_name=metadata.get("labels", {}).get(CLASS_LABEL, ""),
-        node=spec.get("nodeName"),
-        ready=conditions.get("Ready", {}).get("status") == "True",
-        terminating="deletionTimestamp" in metadata or status.get("phase") in {"Failed", "Succeeded"},
+        uid=_text(metadata, "uid"),
+        class_name=_text(_part(metadata, "labels"), CLASS_LABEL),
+        node=_text(_part(raw, "spec"), "nodeName") or None,
+        ready=_text(_part(conditions, "Ready"), "status") == "True",
+        terminating=bool(metadata.get("deletionTimestamp")) or _text(status, "phase") in {"Failed", "Succeeded"},
         created=parse_time(metadata.get("creationTimestamp")),
         problem=problem,
         message=message,
-        devices=_devices(_limits(spec)),
+        devices=_devices(_limits(raw)),
     )
 
 
 def parse_route(raw: Object, deployment_name: str) -> RouteState:
     """Weights by class out of an HTTPRoute of ours, and what its Gateways say."""
-    rules = raw.get("spec", {}).get("rules", [])
     prefix = f"{deployment_name}-"
     weights = {
-        b["name"].removeprefix(prefix): int(b.get("weight", 1))
-        for rule in rules[:1]
-        for b in rule.get("backendRefs", ())
-        if b["name"].startswith(prefix)
+        _text(b, "name").removeprefix(prefix): weight if isinstance(weight := b.get("weight"), int) else 1
+        for rule in _parts(raw, "spec", "rules")[:1]
+        for b in _parts(rule, "backendRefs")
+        if _text(b, "name").startswith(prefix)
     }
-    verdicts = [c for p in raw.get("status", {}).get("parents", ()) for c in p.get("conditions", ())]
-    bad = [c for c in verdicts if c["type"] in {"Accepted", "ResolvedRefs"} and c["status"] == "False"]
+    verdicts = [c for p in _parts(raw, "status", "parents") for c in _parts(p, "conditions")]
+    bad = [c for c in verdicts if _text(c, "type") in {"Accepted", "ResolvedRefs"} and _text(c, "status") == "False"]
     accepted = None if not verdicts else not bad
-    return RouteState(weights=weights, accepted=accepted, message=_cut(bad[0].get("message", "")) if bad else "")
+    return RouteState(weights=weights, accepted=accepted, message=_cut(_text(bad[0], "message")) if bad else "")
 
 
-def parse_time(text: str | None) -> datetime | None:
-    """A Kubernetes time."""
-    return datetime.fromisoformat(text) if text else None
+def parse_time(text: Any) -> datetime | None:
+    """A Kubernetes time; what is none, or has no zone, is nothing."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo else None
 
 
-def _devices(quantities: dict[str, Any]) -> dict[str, int]:
-    return {name: int(q) for name, q in quantities.items() if "/" in name and str(q).isdecimal()}
+def _devices(quantities: Object) -> dict[str, int]:
+    found = {name: DEVICES.fullmatch(str(q)) for name, q in quantities.items() if "/" in name}
+    return {name: int(q[1]) * THOUSANDS[q[2]] for name, q in found.items() if q}
 
 
-def _limits(spec: Object) -> dict[str, Any]:
-    containers: Iterable[Object] = spec.get("containers", ())
-    return {name: q for c in containers for name, q in c.get("resources", {}).get("limits", {}).items()}
+def _limits(raw: Object) -> Object:
+    return {n: q for c in _parts(raw, "spec", "containers") for n, q in _part(c, "resources", "limits").items()}
 
 
 def _problem(status: Object, conditions: dict[str, Object]) -> tuple[PodProblem | None, str]:
-    scheduled = conditions.get("PodScheduled", {})
-    if scheduled.get("status") == "False":
-        return PodProblem.UNSCHEDULABLE, _cut(scheduled.get("message", ""))
-    for container in status.get("containerStatuses", ()):
+    scheduled = _part(conditions, "PodScheduled")
+    if _text(scheduled, "status") == "False":
+        return PodProblem.UNSCHEDULABLE, _cut(_text(scheduled, "message"))
+    for container in _parts(status, "containerStatuses"):
         if not container.get("ready"):
             found = _container_problem(container)
             if found:
@@ -106,17 +112,17 @@ def _problem(status: Object, conditions: dict[str, Object]) -> tuple[PodProblem 
 
 
 def _container_problem(container: Object) -> tuple[PodProblem, str] | None:
-    waiting = container.get("state", {}).get("waiting", {})
-    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    waiting = _part(container, "state", "waiting")
+    reason, message = _text(waiting, "reason"), _text(waiting, "message")
     if reason in IMAGE_REASONS:
         return PodProblem.IMAGE, _cut(message or reason)
     if reason in CONFIG_REASONS:
         return PodProblem.CONFIG, _cut(message or reason)
-    ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
+    ended = _part(container, "state", "terminated") or _part(container, "lastState", "terminated")
     if not ended or ended.get("exitCode") == 0:
         return None
-    log = ended.get("message", "")
-    if ended.get("reason") in {"StartError", "ContainerCannotRun"}:
+    log = _text(ended, "message")
+    if _text(ended, "reason") in {"StartError", "ContainerCannotRun"}:
         return PodProblem.CONFIG, _cut(log)
     telling = [line for pattern in MODEL_ERRORS for line in log.splitlines() if pattern.search(line)]
     if telling:
@@ -127,3 +133,22 @@ def _container_problem(container: Object) -> tuple[PodProblem, str] | None:
 def _cut(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 3] + "..."
+
+
+def _part(raw: Any, *path: str) -> Object:
+    """The object at a path, or an empty one."""
+    for name in path:
+        raw = raw.get(name) if isinstance(raw, dict) else None
+    return raw if isinstance(raw, dict) else {}
+
+
+def _parts(raw: Any, *path: str) -> list[Object]:
+    """The objects of the list at a path."""
+    found = _part(raw, *path[:-1]).get(path[-1])
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _text(raw: Object, name: str) -> str:
+    """The text of a field, or an empty one."""
+    found = raw.get(name)
+    return found if isinstance(found, str) else ""

@@ -1,7 +1,8 @@
 """Routes: an HTTPRoute and a GRPCRoute whose backends are the class Services, weighted by the plan.
 
 Both have exactly one rule, so that a gateway can retry a request in another class. Only inference and what a client
-asks about a model is routed: the model repository, shared memory, trace and log APIs of Triton stay inside.
+asks about a model is routed: the model repository, shared memory, trace and log APIs of Triton stay inside. So do
+streams: what is tried again when it takes too long must have one answer.
 """
 
 from heteroserve.model.deployment import GatewayRef, InferenceDeployment
@@ -12,7 +13,6 @@ GATEWAY_API = "gateway.networking.k8s.io/v1"
 GRPC_SERVICE = "inference.GRPCInferenceService"
 GRPC_METHODS = (
     "ModelInfer",
-    "ModelStreamInfer",
     "ModelReady",
     "ModelMetadata",
     "ModelConfig",
@@ -21,15 +21,16 @@ GRPC_METHODS = (
     "ServerReady",
     "ServerMetadata",
 )
+HTTP_PARTS = ("", "/infer", "/generate", "/ready", "/config", "/stats")
+"""What stands behind a model (or one of its versions) and may be asked for. Everything below a version would be too
+much: `/versions/<n>/trace/setting` is there as well."""
 
 
 def build_http_route(deployment: InferenceDeployment, plan: Plan, gateways: tuple[GatewayRef, ...]) -> Manifest:
     """The HTTPRoute `<name>`."""
-    base = f"/v2/models/{deployment.model.name}"
-    prefixes = [f"{base}/{part}" for part in ("infer", "ready", "generate", "generate_stream", "versions")]
-    exact = [base, f"{base}/config", f"{base}/stats"]
-    paths = [("PathPrefix", p) for p in prefixes] + [("Exact", p) for p in exact]
-    matches = [{"path": {"type": kind, "value": value}} for kind, value in paths]
+    base, version = f"/v2/models/{deployment.model.name}", deployment.model.version
+    bases = (base, f"{base}/versions/{version}") if version else (base,)
+    matches = [{"path": {"type": "Exact", "value": f"{b}{part}"}} for b in bases for part in HTTP_PARTS]
     return _route(deployment, plan, gateways, kind="HTTPRoute", matches=matches, port=HTTP_PORT)
 
 

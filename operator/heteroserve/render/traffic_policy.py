@@ -33,13 +33,13 @@ def build_traffic_policy(deployment: InferenceDeployment) -> Manifest:
                     "httpStatusCodes": [503],
                 },
                 "perRetry": {
-                    "timeout": f"{try_milliseconds}ms",
+                    "timeout": _duration(try_milliseconds),
                     "backOff": {"baseInterval": "25ms", "maxInterval": "250ms"},
                 },
             },
             "timeout": {
                 "tcp": {"connectTimeout": "250ms"},
-                "http": {"requestTimeout": f"{(RETRIES + 1) * try_milliseconds + SHORTEST_TRY_MILLISECONDS}ms"},
+                "http": {"requestTimeout": _duration((RETRIES + 1) * try_milliseconds + SHORTEST_TRY_MILLISECONDS)},
             },
         },
     }
@@ -47,6 +47,12 @@ def build_traffic_policy(deployment: InferenceDeployment) -> Manifest:
 
 def _try_milliseconds(deployment: InferenceDeployment) -> int:
     return max(SHORTEST_TRY_MILLISECONDS, round(OBJECTIVES_PER_TRY * deployment.objective.latency_milliseconds))
+
+
+def _duration(milliseconds: int) -> str:
+    """A duration of the Gateway API, which has no more than five digits for one unit."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds}s{rest}ms" if rest else f"{seconds}s"
 
 
 def _active(deployment: InferenceDeployment) -> Manifest:

@@ -159,8 +159,8 @@ def _tolerations(hardware: HardwareClass) -> list[Manifest]:
             {"key": t.key, "operator": t.operator, "value": t.value, "effect": t.effect} for t in hardware.tolerations
         )
     ]
-    covered = {t["key"] for t in given if "key" in t}
-    devices = [{"key": d.resource, "operator": "Exists"} for d in hardware.devices if d.resource not in covered]
+    # taints named after a device are tolerated by convention, whatever their value and effect: `decide` counts on it
+    devices = [t for d in hardware.devices if (t := {"key": d.resource, "operator": "Exists"}) not in given]
     gone = [
         {
             "key": f"node.kubernetes.io/{state}",

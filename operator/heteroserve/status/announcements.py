@@ -16,7 +16,8 @@ def announcements_for(
 ) -> tuple[Announcement, ...]:
     """One Event per decision, per condition that went bad (or bad in another way), and per recovery."""
     old = {c.type: c for c in before}
-    changed = [(c, old.get(c.type)) for c in after if c.type not in QUIET]
+    quiet = QUIET if len(after) > 1 else set()  # the only condition (of a HardwareClass) repeats nothing
+    changed = [(c, old.get(c.type)) for c in after if c.type not in quiet]
     return (
         *(_decision(d) for d in decisions),
         *(a for condition, was in changed if (a := _condition(condition, was))),
@@ -33,7 +34,7 @@ def _condition(condition: ConditionState, was: ConditionState | None) -> Announc
     bad, was_bad = _is_bad(condition), was is not None and _is_bad(was)
     if bad and not (was_bad and was is not None and was.reason == condition.reason):
         return Announcement(warning=True, reason=condition.reason, action="Observe", message=condition.message)
-    if was_bad and not bad:
+    if was_bad and not bad and condition.status != "Unknown":
         message = f"{condition.type} is {condition.status} again: {condition.message or condition.reason}"
         return Announcement(warning=False, reason=f"{condition.type}Recovered", action="Observe", message=message)
     return None

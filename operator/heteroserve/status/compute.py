@@ -38,7 +38,7 @@ def compute_status(snapshot: Snapshot, plan: Plan, outcome: Outcome) -> Status:
     return Status(
         generation=snapshot.deployment.generation,
         conditions=conditions_after(snapshot.memory.conditions, verdicts, snapshot.deployment.generation, snapshot.now),
-        version=snapshot.deployment.model.version,
+        version=snapshot.deployment.model.version if view.ready else None,
         cost_per_hour=plan.cost_per_hour,
         demand_rps=_steady(snapshot.memory.demand_rps, plan.demand.rps),
         classes=plan.classes,

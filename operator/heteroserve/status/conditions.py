@@ -17,7 +17,7 @@ SLOW_START_SECONDS = 20.0
 MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG}
 CLASS_PROBLEMS = {Why.UNKNOWN_CLASS, Why.NO_NODES, Why.UNSCHEDULABLE, Why.TOO_SLOW}
 """What somebody has to mend, even while other classes carry the demand."""
-BOUNDS = {Why.MAXIMUM, Why.BUDGET, Why.NO_DEVICES}
+BOUNDS = {Why.MAXIMUM, Why.BUDGET, Why.NO_DEVICES, Why.PAUSED}
 """What matters only when the classes together cannot carry the demand."""
 
 
@@ -82,9 +82,13 @@ def _reconciling(view: View) -> Verdict:
     coming = [c for c in view.plan.classes if c.ready < c.replicas and c.name not in troubled and c.render]
     if view.snapshot.deployment.paused:
         return Verdict(status="False", reason=Why.PAUSED, message="spec.paused is true: nothing is changed")
-    if coming or any(c.retired for c in view.plan.classes):
-        waiting = [c.name for c in coming] or [c.name for c in view.plan.classes if c.retired]
-        return Verdict(status="True", reason="ReplicasComing", message=f"on the way: {', '.join(waiting)}")
+    leaving = [c.name for c in view.plan.classes if c.retired]
+    if coming:
+        return Verdict(
+            status="True", reason="ReplicasComing", message=f"on the way: {', '.join(c.name for c in coming)}"
+        )
+    if leaving:
+        return Verdict(status="True", reason="ClassesLeaving", message=f"taken out: {', '.join(leaving)}")
     return Verdict(status="False", reason="UpToDate")
 
 
@@ -96,10 +100,11 @@ def _model_ready(view: View) -> Verdict:
         return Verdict(status="False", reason=str(first.problem), message=message)
     slow = [p for p in view.snapshot.pods if _starts_slowly(p, view.snapshot)]
     if slow:
-        source = describe_source(view.snapshot.deployment.model.source)
+        model, pod = view.snapshot.deployment.model, slow[0]
+        wanted = f"{model.name} version {model.version}" if model.version else model.name
         message = (
-            f"{slow[0].class_name}: pod {slow[0].name} is not ready yet: a large model takes its time, but {source} "
-            f"must be there with the model in it; kubectl describe pod {slow[0].name} tells"
+            f"{pod.class_name}: pod {pod.name} is not ready yet: a large model takes its time, but "
+            f"{describe_source(model.source)} must be there with {wanted} in it; kubectl describe pod {pod.name} tells"
         )
         return Verdict(status="True" if view.ready else "False", reason="StartingSlowly", message=message)
     if view.ready:
@@ -126,18 +131,19 @@ def _starts_slowly(pod: Pod, snapshot: Snapshot) -> bool:
 
 
 def _capacity_available(view: View) -> Verdict:
-    planned = sum(c.replicas * c.replica_rps for c in view.plan.classes)
+    planned = sum(c.usable * c.replica_rps for c in view.plan.classes)
     uncovered = planned < (view.plan.demand.rps or 0.0)
-    short = [
-        c
-        for c in view.plan.classes
-        if c.why in CLASS_PROBLEMS
-        or (c.why is Why.NO_DEVICES and c.ready < c.replicas)
-        or (uncovered and c.why in BOUNDS)
-    ]
+    short = [c for c in view.plan.classes if c.limit in CLASS_PROBLEMS or _lacks_devices(c)]
+    short += [c for c in view.plan.classes if uncovered and c.limit in BOUNDS and c not in short]
     if short:
-        return Verdict(status="False", reason=short[0].why, message=_per_class(short))
+        message = "; ".join(f"{c.name}: {c.limit_message}" for c in short)
+        return Verdict(status="False", reason=str(short[0].limit), message=message)
     return Verdict(status="True", reason="CapacityCovers", message="the classes can carry the demand")
+
+
+def _lacks_devices(plan: ClassPlan) -> bool:
+    """Whether fewer replicas fit than are kept whatever the demand."""
+    return plan.limit is Why.NO_DEVICES and plan.usable < plan.replicas
 
 
 def _metrics_available(view: View) -> Verdict:
@@ -147,7 +153,7 @@ def _metrics_available(view: View) -> Verdict:
     return Verdict(
         status="False" if demand.rps is None else "True",
         reason=demand.reason,
-        message=demand.message if demand.rps is not None else f"{demand.message}: nothing is scaled down meanwhile",
+        message=demand.message if demand.rps is not None else f"{demand.message}; nothing is scaled down meanwhile",
     )
 
 
@@ -177,11 +183,13 @@ def _degraded(view: View) -> Verdict:
 
 def _is_degraded(plan: ClassPlan, view: View) -> bool:
     """Short of replicas although they had their chance: a pod with a problem, or one that was ready and is not."""
+    if plan.limit in {Why.NO_NODES, Why.UNKNOWN_CLASS}:
+        return True
     if plan.ready >= plan.replicas:
         return False
     pods = [p for p in view.snapshot.pods if p.class_name == plan.name and not p.terminating]
     unserved = sum(p.ready for p in pods) > plan.ready
-    return unserved or plan.why in {Why.NO_NODES, Why.UNKNOWN_CLASS} or any(p.problem for p in pods)
+    return unserved or any(p.problem for p in pods)
 
 
 def _short_of_replicas(classes: list[ClassPlan]) -> str:

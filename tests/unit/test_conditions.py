@@ -1,0 +1,354 @@
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import builders
+from heteroserve.decide import decide
+from heteroserve.model.deployment import (
+    ClaimSource,
+    ConfigMapSource,
+    GatewayRef,
+    ModelSource,
+    Objective,
+    ObjectStoreSource,
+)
+from heteroserve.model.outcome import Outcome, Refusal
+from heteroserve.model.plan import Why
+from heteroserve.model.snapshot import Cluster, Pod, PodProblem, Signals, Snapshot
+from heteroserve.status.compute import compute_status
+
+FINE = {
+    "Ready": ("True", "Serving"),
+    "Reconciling": ("False", "UpToDate"),
+    "Stalled": ("False", "NothingInTheWay"),
+    "ModelReady": ("True", "ModelLoaded"),
+    "CapacityAvailable": ("True", "CapacityCovers"),
+    "MetricsAvailable": ("True", "MetricsFresh"),
+    "TrafficReady": ("True", "RouteAccepted"),
+    "Degraded": ("False", "AllClassesWhole"),
+}
+"""All conditions when there is nothing to say."""
+
+TWO = (builders.target("cpu", low=2), builders.target("gpu"))
+"""The usual two: two small replicas in any case, and large ones for the rest."""
+
+ROUTE = builders.route(cpu=17, gpu=83)
+NOTHING = Outcome()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A moment, and the conditions that are not as when all is fine."""
+
+    given: Snapshot
+    outcome: Outcome = NOTHING
+    want: dict[str, tuple[str, str]] = field(default_factory=dict)
+    want_message: tuple[str, str] | None = None
+    """One condition whose message matters, and the message."""
+
+
+def steady(**fields: Any) -> Snapshot:
+    return builders.snapshot(*TWO, **{"ready": {"cpu": 2, "gpu": 1}, "demand": 1100, "route": ROUTE, **fields})
+
+
+def trouble(problem: PodProblem, message: str, **fields: Any) -> Snapshot:
+    """The GPU pod does not serve; the CPU pods do."""
+    broken = builders.pod("gpu-000", ready=False, problem=problem, message=message)
+    return steady(pods=(*builders.pods("cpu", 2), broken), **fields)
+
+
+def alone(pod: Pod, **fields: Any) -> Snapshot:
+    """Nothing but one CPU pod."""
+    wish = builders.target("cpu")
+    return builders.snapshot(wish, **{"replicas": {"cpu": 1}, "pods": (pod,), "route": builders.route(cpu=0), **fields})
+
+
+NONE_READY = {
+    "TrafficReady": ("Unknown", "NoReadyReplica"),
+    "MetricsAvailable": ("True", "MetricsPartial"),
+}
+SLOWLY = (
+    "cpu: pod cpu-a is not ready yet: a large model takes its time, but the image registry.example/digits:1 "
+    "must be there with digits in it; kubectl describe pod cpu-a tells"
+)
+TOO_SLOW = (
+    "cpu: its fastest measured point takes 20 ms, more than the objective; "
+    "gpu: its fastest measured point takes 20 ms, more than the objective"
+)
+JUDGED = {
+    "all is fine": Judged(given=steady()),
+    "a first visit": Judged(
+        given=builders.snapshot(*TWO, demand=None),
+        want={
+            "Ready": ("False", "NoReadyReplica"),
+            "Reconciling": ("True", "ReplicasComing"),
+            "ModelReady": ("Unknown", "Starting"),
+            "MetricsAvailable": ("Unknown", "Starting"),
+            "TrafficReady": ("Unknown", "RoutePending"),
+        },
+        want_message=("Reconciling", "on the way: cpu"),
+    ),
+    "replicas are coming": Judged(
+        given=steady(demand=1300),
+        want={"Reconciling": ("True", "ReplicasComing")},
+        want_message=("Reconciling", "on the way: gpu"),
+    ),
+    "an image cannot be pulled in one class": Judged(
+        given=trouble(PodProblem.IMAGE, "not found", demand=200),
+        want={
+            "ModelReady": ("False", "ImagePullFailed"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+        want_message=("ModelReady", "gpu: pod gpu-000: not found"),
+    ),
+    "a model does not load in the only class": Judged(
+        given=alone(builders.pod("cpu-a", ready=False, problem=PodProblem.MODEL, message="failed to load 'digits'")),
+        want={
+            **NONE_READY,
+            "Ready": ("False", "ModelLoadFailed"),
+            "ModelReady": ("False", "ModelLoadFailed"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+        want_message=("Ready", "cpu: pod cpu-a: failed to load 'digits'"),
+    ),
+    "a container crashes": Judged(
+        given=alone(builders.pod("cpu-a", ready=False, problem=PodProblem.CRASH, message="exit code 137")),
+        want={
+            **NONE_READY,
+            "Ready": ("False", "ContainerCrashed"),
+            "ModelReady": ("False", "ContainerCrashed"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+    ),
+    "a container cannot be made": Judged(
+        given=alone(builders.pod("cpu-a", ready=False, problem=PodProblem.CONFIG, message='secret "store" not found')),
+        want={
+            **NONE_READY,
+            "Ready": ("False", "PodConfigInvalid"),
+            "ModelReady": ("False", "PodConfigInvalid"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+    ),
+    "the scheduler finds no place": Judged(
+        given=alone(
+            builders.pod("cpu-a", node=None, ready=False, problem=PodProblem.UNSCHEDULABLE, message="0/2 nodes")
+        ),
+        want={
+            **NONE_READY,
+            "Ready": ("False", "PodsUnschedulable"),
+            "ModelReady": ("Unknown", "Starting"),
+            "CapacityAvailable": ("False", "PodsUnschedulable"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+        want_message=("CapacityAvailable", "cpu: the scheduler cannot place cpu-a: 0/2 nodes"),
+    ),
+    "a pod has just started": Judged(
+        given=alone(builders.pod("cpu-a", ready=False, created=builders.ago(20))),
+        want={
+            **NONE_READY,
+            "Ready": ("False", "NoReadyReplica"),
+            "Reconciling": ("True", "ReplicasComing"),
+            "ModelReady": ("Unknown", "Starting"),
+        },
+    ),
+    "a pod starts slowly": Judged(
+        given=alone(builders.pod("cpu-a", ready=False, created=builders.ago(21))),
+        want={
+            **NONE_READY,
+            "Ready": ("False", "StartingSlowly"),
+            "Reconciling": ("True", "ReplicasComing"),
+            "ModelReady": ("False", "StartingSlowly"),
+        },
+        want_message=("ModelReady", SLOWLY),
+    ),
+    "a class has no HardwareClass": Judged(
+        given=steady(hardware={"cpu": builders.hardware("cpu")}, demand=200),
+        want={"CapacityAvailable": ("False", "UnknownHardwareClass"), "Degraded": ("True", "ClassesDegraded")},
+        want_message=(
+            "CapacityAvailable",
+            "gpu: there is no HardwareClass gpu: create it or take the class out of spec.classes",
+        ),
+    ),
+    "no class has a HardwareClass": Judged(
+        given=builders.snapshot(*TWO, hardware={}, demand=None),
+        want={
+            "Ready": ("False", "UnknownHardwareClass"),
+            "Stalled": ("True", "UnknownHardwareClass"),
+            "ModelReady": ("Unknown", "Starting"),
+            "CapacityAvailable": ("False", "UnknownHardwareClass"),
+            "MetricsAvailable": ("Unknown", "Starting"),
+            "TrafficReady": ("Unknown", "RoutePending"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+    ),
+    "no class keeps the objective": Judged(
+        given=builders.snapshot(
+            deployment=builders.deployment(
+                *builders.everywhere(low=1)[:2], objective=Objective(percentile=99, latency_milliseconds=10.0)
+            ),
+            ready={"cpu": 1, "gpu": 1},
+            route=builders.route(cpu=10, gpu=90),
+            demand=100,
+        ),
+        want={"Stalled": ("True", "ObjectiveNotMet"), "CapacityAvailable": ("False", "ObjectiveNotMet")},
+        want_message=("Stalled", TOO_SLOW),
+    ),
+    "no node belongs to the only class": Judged(
+        given=builders.snapshot(builders.target("cpu"), nodes=(), demand=None, replicas={"cpu": 1}),
+        want={
+            "Ready": ("False", "NoUsableNodes"),
+            "Reconciling": ("True", "ReplicasComing"),
+            "ModelReady": ("Unknown", "Starting"),
+            "CapacityAvailable": ("False", "NoUsableNodes"),
+            "MetricsAvailable": ("Unknown", "Starting"),
+            "TrafficReady": ("Unknown", "RoutePending"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+    ),
+    "no device is left in the only class": Judged(
+        given=builders.snapshot(
+            builders.target("gpu"),
+            nodes=(builders.node("gpu-0", devices=1),),
+            ready={"gpu": 1},
+            route=builders.route(gpu=100),
+            demand=5000,
+        ),
+        want={"CapacityAvailable": ("False", "NoFreeDevices")},
+        want_message=("CapacityAvailable", "gpu: as many as fit: no free device is left on its nodes"),
+    ),
+    "a full class is no trouble while others carry the rest": Judged(
+        given=builders.snapshot(
+            *TWO,
+            nodes=(builders.node("gpu-0", devices=1), *builders.nodes("cpu")),
+            ready={"cpu": 3, "gpu": 1},
+            route=builders.route(cpu=24, gpu=76),
+            demand=1250,
+        )
+    ),
+    "the maximum is reached": Judged(
+        given=builders.snapshot(
+            builders.target("gpu", high=1), ready={"gpu": 1}, route=builders.route(gpu=100), demand=5000
+        ),
+        want={"CapacityAvailable": ("False", "MaxReplicas")},
+    ),
+    "a node was lost": Judged(
+        given=builders.lost(steady(demand=0), "gpu-0"),
+        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("True", "ReplicasComing")},
+        want_message=("Degraded", "gpu: 0 of 1 replicas ready"),
+    ),
+    "Prometheus does not answer": Judged(
+        given=steady(signals=Signals(error="ConnectionError")),
+        want={"MetricsAvailable": ("False", "PrometheusError")},
+        want_message=(
+            "MetricsAvailable",
+            "Prometheus cannot be asked: ConnectionError; nothing is scaled down meanwhile",
+        ),
+    ),
+    "the samples are old": Judged(
+        given=steady(signals=builders.fresh(1100, age_seconds=40.0)),
+        want={"MetricsAvailable": ("False", "MetricsStale")},
+    ),
+    "there are no samples": Judged(
+        given=steady(signals=Signals()), want={"MetricsAvailable": ("False", "MetricsMissing")}
+    ),
+    "some samples are missing": Judged(
+        given=steady(signals=builders.fresh(1100, backlog=None)),
+        want={"MetricsAvailable": ("True", "MetricsPartial")},
+        want_message=("MetricsAvailable", "no fresh samples of: Triton"),
+    ),
+    "paused": Judged(
+        given=steady(deployment=builders.deployment(*TWO, paused=True)), want={"Reconciling": ("False", "Paused")}
+    ),
+    "no Gateway is named": Judged(
+        given=steady(deployment=builders.deployment(*TWO, gateways=()), route=None),
+        want={"TrafficReady": ("True", "ServiceOnly")},
+        want_message=("TrafficReady", "no Gateway is named: use the Service digits"),
+    ),
+    "a default Gateway is there": Judged(
+        given=steady(
+            deployment=builders.deployment(*TWO, gateways=()),
+            cluster=Cluster(default_gateway=GatewayRef(name="public")),
+        ),
+        want={},
+    ),
+    "the Gateway API is missing": Judged(
+        given=steady(cluster=Cluster(gateway_api=False), route=None),
+        want={"Ready": ("False", "GatewayApiMissing"), "TrafficReady": ("False", "GatewayApiMissing")},
+    ),
+    "no Gateway has looked at the route": Judged(
+        given=steady(route=builders.route(accepted=None, cpu=17, gpu=83)),
+        want={"Ready": ("False", "RoutePending"), "TrafficReady": ("Unknown", "RoutePending")},
+    ),
+    "the Gateway refuses the route": Judged(
+        given=steady(route=builders.route(accepted=False, message="no matching listener", cpu=17, gpu=83)),
+        want={"Ready": ("False", "RouteRefused"), "TrafficReady": ("False", "RouteRefused")},
+        want_message=("Ready", "no matching listener"),
+    ),
+    "the API server refuses an object": Judged(
+        given=steady(),
+        outcome=Outcome(refused=(Refusal(reason="NameTaken", message="Service digits exists"),)),
+        want={"Stalled": ("True", "NameTaken")},
+        want_message=("Stalled", "Service digits exists"),
+    ),
+    "the API server refuses the first object": Judged(
+        given=builders.snapshot(*TWO, demand=None),
+        outcome=Outcome(refused=(Refusal(reason="Forbidden", message="quota"),)),
+        want={
+            "Ready": ("False", "Forbidden"),
+            "Reconciling": ("True", "ReplicasComing"),
+            "Stalled": ("True", "Forbidden"),
+            "ModelReady": ("Unknown", "Starting"),
+            "MetricsAvailable": ("Unknown", "Starting"),
+            "TrafficReady": ("Unknown", "RoutePending"),
+        },
+    ),
+    "a class is on its way out": Judged(
+        given=builders.snapshot(
+            builders.target("cpu"), ready={"cpu": 5, "gpu": 1}, demand=500, route=builders.route(cpu=67, gpu=33)
+        ),
+        want={"Reconciling": ("True", "ClassesLeaving")},
+        want_message=("Reconciling", "taken out: gpu"),
+    ),
+}
+
+
+@builders.table(JUDGED)
+def test_conditions(case: Judged) -> None:
+    status = compute_status(case.given, decide(case.given), case.outcome)
+    found = {c.type: (c.status, c.reason) for c in status.conditions}
+    assert found == {**FINE, **case.want}
+    if case.want_message:
+        kind, message = case.want_message
+        assert {c.type: c.message for c in status.conditions}[kind] == message
+
+
+SOURCES: dict[str, tuple[ModelSource, str]] = {
+    "a volume": (ClaimSource(claim_name="models"), "the PersistentVolumeClaim models"),
+    "a ConfigMap": (ConfigMapSource(name="tiny", items=(("a", "b"),)), "the ConfigMap tiny"),
+    "an object store": (ObjectStoreSource(uri="s3://bucket/models"), "s3://bucket/models"),
+}
+
+
+@builders.table(SOURCES)
+def test_where_the_model_should_be_is_told(case: tuple[ModelSource, str]) -> None:
+    source, want = case
+    snapshot = alone(builders.pod("cpu-a", ready=False, created=builders.ago(60)))
+    slow = replace(snapshot, deployment=replace(snapshot.deployment, model=builders.model(source=source)))
+    status = compute_status(slow, decide(slow), NOTHING)
+    assert f"but {want} must be there" in {c.type: c.message for c in status.conditions}["ModelReady"]
+
+
+def test_conditions_that_are_bad_have_a_message() -> None:
+    for case in JUDGED.values():
+        status = compute_status(case.given, decide(case.given), case.outcome)
+        silent = [
+            c.type
+            for c in status.conditions
+            if not c.message and c.status == ("True" if c.type in {"Stalled", "Degraded"} else "False")
+        ]
+        assert set(silent) <= {"Reconciling"}
+
+
+def test_reasons_are_words_of_the_api() -> None:
+    reasons = {reason for case in JUDGED.values() for _, reason in case.want.values()} | {r for _, r in FINE.values()}
+    assert [r for r in reasons if not (r[0].isupper() and r.isalnum())] == []
+    assert {str(Why.NO_NODES), str(Why.UNKNOWN_CLASS), str(Why.TOO_SLOW)} <= reasons

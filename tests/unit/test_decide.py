@@ -1,0 +1,289 @@
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import builders
+from heteroserve.decide import decide
+from heteroserve.model.deployment import Scaling
+from heteroserve.model.plan import Why
+from heteroserve.model.snapshot import Cluster, PodProblem, Signals, Snapshot
+
+Numbers = dict[str, tuple[int, int, Why]]
+DRAINED = builders.memory(pending={"cpu": builders.pending(400, 0)})
+BROKEN = tuple(
+    replace(p, ready=False, problem=PodProblem.MODEL, message="failed to load") for p in builders.pods("gpu", 2)
+)
+TWO = (builders.target("cpu"), builders.target("gpu"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """A moment, and the plan for it: replicas, weight and rule by class, and the changes as they are told."""
+
+    given: Snapshot
+    want: Numbers
+    want_changes: tuple[str, ...] = ()
+    want_requeue: float | None = None
+
+
+STORIES = {
+    "the first apply starts one replica where it costs least, and sends nobody there yet": Story(
+        given=builders.snapshot(demand=None),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 0, Why.DEMAND), "fpga": (0, 0, Why.DEMAND)},
+        want_changes=("gpu: 0 replicas -> 1 replica: DemandCovered",),
+    ),
+    "the first ready replica gets all the traffic": Story(
+        given=builders.snapshot(ready={"gpu": 1}, route=builders.route(cpu=0, gpu=0, fpga=0)),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 100, Why.DEMAND), "fpga": (0, 0, Why.DEMAND)},
+        want_changes=("traffic: cpu=0 fpga=0 gpu=0 -> cpu=0 fpga=0 gpu=100: ReadyCapacity",),
+    ),
+    "when all is as it should be nothing is decided": Story(
+        given=builders.snapshot(ready={"gpu": 2}, demand=1500, route=builders.route(cpu=0, gpu=100, fpga=0)),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (2, 100, Why.DEMAND), "fpga": (0, 0, Why.DEMAND)},
+    ),
+    "twice the demand, twice the replicas": Story(
+        given=builders.snapshot(ready={"gpu": 2}, demand=4000, route=builders.route(cpu=0, gpu=100, fpga=0)),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (4, 100, Why.DEMAND), "fpga": (0, 0, Why.DEMAND)},
+        want_changes=("gpu: 2 replicas -> 4 replicas: DemandCovered",),
+    ),
+    "a node is lost: its share of the traffic goes elsewhere in the same cycle": Story(
+        given=builders.lost(
+            builders.snapshot(*TWO, ready={"cpu": 2, "gpu": 2}, demand=2000, route=builders.route(cpu=10, gpu=90)),
+            "gpu-0",
+        ),
+        want={"cpu": (2, 17, Why.STABILISING), "gpu": (2, 83, Why.DEMAND)},
+        want_changes=("traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: ReadyCapacity",),
+    ),
+    "a class is lost: the others take all of its traffic, and more replicas": Story(
+        given=builders.lost(
+            builders.snapshot(*TWO, ready={"cpu": 2, "gpu": 1}, demand=700, route=builders.route(cpu=17, gpu=83)),
+            "gpu-0",
+            "gpu-1",
+        ),
+        want={"cpu": (6, 100, Why.STEP), "gpu": (1, 0, Why.STABILISING)},
+        want_changes=(
+            "cpu: 2 replicas -> 6 replicas: StepLimited",
+            "traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: NoReadyReplica",
+        ),
+    ),
+    "everything is lost: the last weights stay, and so do the replicas": Story(
+        given=builders.lost(
+            builders.snapshot(*TWO, ready={"cpu": 2, "gpu": 1}, demand=0, route=builders.route(cpu=17, gpu=83)),
+            *(f"{name}-{number}" for name in ("cpu", "gpu") for number in (0, 1)),
+        ),
+        want={"cpu": (2, 17, Why.METRICS_HOLD), "gpu": (1, 83, Why.NO_NODES)},
+    ),
+    "a model that does not load in one class is served by the other": Story(
+        given=builders.snapshot(
+            *TWO,
+            demand=900,
+            replicas={"cpu": 3, "gpu": 2},
+            pods=(*builders.pods("cpu", 3), *BROKEN),
+            route=builders.route(cpu=12, gpu=88),
+        ),
+        want={"cpu": (7, 100, Why.STEP), "gpu": (2, 0, Why.STABILISING)},
+        want_changes=(
+            "cpu: 3 replicas -> 7 replicas: StepLimited",
+            "traffic: cpu=12 gpu=88 -> cpu=100 gpu=0: NoReadyReplica",
+        ),
+    ),
+    "without metrics nothing is taken away": Story(
+        given=builders.snapshot(*TWO, ready={"cpu": 4, "gpu": 2}, demand=None, route=builders.route(cpu=17, gpu=83)),
+        want={"cpu": (4, 17, Why.METRICS_HOLD), "gpu": (2, 83, Why.METRICS_HOLD)},
+    ),
+    "without metrics a failing class is still left": Story(
+        given=builders.lost(
+            builders.snapshot(
+                *TWO,
+                ready={"cpu": 4, "gpu": 2},
+                signals=Signals(error="ConnectionError"),
+                route=builders.route(cpu=17, gpu=83),
+            ),
+            "gpu-0",
+            "gpu-1",
+        ),
+        want={"cpu": (4, 100, Why.METRICS_HOLD), "gpu": (2, 0, Why.METRICS_HOLD)},
+        want_changes=("traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: NoReadyReplica",),
+    ),
+    "a class that is no longer worth it loses its traffic first": Story(
+        given=builders.snapshot(
+            *TWO, ready={"cpu": 1, "gpu": 1}, demand=500, route=builders.route(cpu=9, gpu=91), memory=DRAINED
+        ),
+        want={"cpu": (1, 0, Why.DRAINING), "gpu": (1, 100, Why.DEMAND)},
+        want_changes=("traffic: cpu=9 gpu=91 -> cpu=0 gpu=100: ReadyCapacity",),
+        want_requeue=1.0,
+    ),
+    "and its last replica after": Story(
+        given=builders.snapshot(
+            *TWO, ready={"cpu": 1, "gpu": 1}, demand=500, route=builders.route(cpu=0, gpu=100), memory=DRAINED
+        ),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 100, Why.DEMAND)},
+        want_changes=("cpu: 1 replica -> 0 replicas: DemandCovered",),
+    ),
+    "a class taken out of the spec keeps its share until the others carry the demand": Story(
+        given=builders.snapshot(
+            builders.target("cpu"), ready={"cpu": 2, "gpu": 1}, demand=500, route=builders.route(cpu=17, gpu=83)
+        ),
+        want={"cpu": (5, 66, Why.DEMAND), "gpu": (1, 34, Why.RETIRED)},
+        want_changes=(
+            "cpu: 2 replicas -> 5 replicas: DemandCovered",
+            "traffic: cpu=17 gpu=83 -> cpu=66 gpu=34: ReadyCapacity",
+        ),
+        want_requeue=1.0,
+    ),
+    "then it gets no traffic, and stays until the route says so": Story(
+        given=builders.snapshot(
+            builders.target("cpu"), ready={"cpu": 5, "gpu": 1}, demand=500, route=builders.route(cpu=67, gpu=33)
+        ),
+        want={"cpu": (5, 100, Why.DEMAND), "gpu": (1, 0, Why.RETIRED)},
+        want_changes=("traffic: cpu=67 gpu=33 -> cpu=100 gpu=0: ReadyCapacity",),
+        want_requeue=1.0,
+    ),
+    "then it is forgotten, and what is left of it removed": Story(
+        given=builders.snapshot(
+            builders.target("cpu"), ready={"cpu": 5, "gpu": 1}, demand=500, route=builders.route(cpu=100, gpu=0)
+        ),
+        want={"cpu": (5, 100, Why.DEMAND)},
+    ),
+    "a class taken out of the spec stays while nobody knows the demand": Story(
+        given=builders.snapshot(
+            builders.target("cpu"), ready={"cpu": 5, "gpu": 1}, demand=None, route=builders.route(cpu=83, gpu=17)
+        ),
+        want={"cpu": (5, 83, Why.METRICS_HOLD), "gpu": (1, 17, Why.RETIRED)},
+        want_requeue=1.0,
+    ),
+    "a class without its HardwareClass keeps what it has": Story(
+        given=builders.snapshot(
+            *TWO,
+            ready={"cpu": 2, "gpu": 1},
+            demand=700,
+            hardware={"cpu": builders.hardware("cpu")},
+            route=builders.route(cpu=17, gpu=83),
+        ),
+        want={"cpu": (6, 17, Why.STEP), "gpu": (1, 83, Why.UNKNOWN_CLASS)},
+        want_changes=("cpu: 2 replicas -> 6 replicas: StepLimited",),
+    ),
+    "paused: everything stays as it is": Story(
+        given=builders.snapshot(
+            deployment=builders.deployment(*TWO, paused=True),
+            ready={"cpu": 2, "gpu": 1},
+            demand=9000,
+            route=builders.route(cpu=50, gpu=50),
+        ),
+        want={"cpu": (2, 50, Why.PAUSED), "gpu": (1, 50, Why.PAUSED)},
+    ),
+    "without a gateway there is no split to tell of": Story(
+        given=builders.snapshot(deployment=builders.deployment(*TWO, gateways=()), ready={"gpu": 1}, demand=500),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 100, Why.DEMAND)},
+    ),
+    "without the Gateway API there is no split to tell of": Story(
+        given=builders.snapshot(*TWO, ready={"gpu": 1}, demand=500, cluster=Cluster(gateway_api=False)),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 100, Why.DEMAND)},
+    ),
+    "a default gateway is a gateway": Story(
+        given=builders.snapshot(
+            deployment=builders.deployment(*TWO, gateways=()),
+            ready={"gpu": 1},
+            demand=500,
+            cluster=Cluster(default_gateway=builders.GatewayRef(name="public", namespace="gateways")),
+        ),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 100, Why.DEMAND)},
+        want_changes=("traffic: none -> cpu=0 gpu=100: ReadyCapacity",),
+    ),
+    "what was told a moment ago and did not come true is not told again": Story(
+        given=builders.snapshot(
+            *TWO,
+            demand=500,
+            memory=builders.memory(
+                decisions=(builders.decision("gpu", before="0 replicas", after="1 replica", time=builders.ago(299)),)
+            ),
+        ),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 0, Why.DEMAND)},
+    ),
+    "after five minutes it is": Story(
+        given=builders.snapshot(
+            *TWO,
+            demand=500,
+            memory=builders.memory(
+                decisions=(builders.decision("gpu", before="0 replicas", after="1 replica", time=builders.ago(300)),)
+            ),
+        ),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 0, Why.DEMAND)},
+        want_changes=("gpu: 0 replicas -> 1 replica: DemandCovered",),
+    ),
+    "and at once if something else was told since": Story(
+        given=builders.snapshot(
+            *TWO,
+            demand=500,
+            memory=builders.memory(
+                decisions=(
+                    builders.decision("gpu", before="1 replica", after="0 replicas", time=builders.ago(10)),
+                    builders.decision("gpu", before="0 replicas", after="1 replica", time=builders.ago(20)),
+                )
+            ),
+        ),
+        want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 0, Why.DEMAND)},
+        want_changes=("gpu: 0 replicas -> 1 replica: DemandCovered",),
+    ),
+}
+
+
+@builders.table(STORIES)
+def test_the_plan_for_a_moment(case: Story) -> None:
+    plan = decide(case.given)
+    assert {c.name: (c.replicas, c.weight, c.why) for c in plan.classes} == case.want
+    told = tuple(f"{d.class_name or 'traffic'}: {d.before} -> {d.after}: {d.reason}" for d in plan.decisions)
+    assert told == case.want_changes
+    assert plan.requeue_seconds == case.want_requeue
+
+
+def test_a_plan_in_full() -> None:
+    scaling = Scaling(target_utilisation=0.5, scale_down_window_seconds=60, budget_per_hour=Decimal("5.00"))
+    wish = builders.deployment(builders.target("gpu"), scaling=scaling)
+    plan = decide(builders.snapshot(deployment=wish, ready={"gpu": 3}, demand=900, route=builders.route(gpu=100)))
+    assert plan == builders.plan(
+        builders.class_plan(
+            "gpu",
+            3,
+            replica_rps=500.0,
+            why=Why.STABILISING,
+            message="down to 2 when the demand stays low for 60 s",
+            usable=3,
+            pending=builders.pending(0, 2),
+        ),
+        demand=builders.demand(900.0),
+    )
+    assert (plan.cost_per_hour, plan.classes[0].ready_rps) == (Decimal("2.10"), 1500.0)
+
+
+def test_what_is_known_of_a_class_is_written_and_the_rest_left_alone() -> None:
+    found = decide(
+        builders.snapshot(
+            *TWO,
+            ready={"cpu": 1, "gpu": 1, "fpga": 1},
+            demand=None,
+            hardware={"cpu": builders.hardware("cpu"), "fpga": builders.hardware("fpga")},
+            route=builders.route(cpu=6, gpu=62, fpga=32),
+        )
+    )
+    assert {c.name: (c.render, c.retired) for c in found.classes} == {
+        "cpu": (True, False),
+        "gpu": (False, False),
+        "fpga": (False, True),
+    }
+
+
+def test_a_change_says_when_and_why() -> None:
+    (grown, split) = decide(builders.snapshot(*TWO, ready={"cpu": 1}, demand=500)).decisions
+    assert grown == builders.decision(
+        "gpu",
+        before="0 replicas",
+        after="1 replica",
+        message="a replica carries 1e+03 requests/s; one request/s costs 0.0007 per hour here",
+    )
+    assert split == builders.decision(
+        "",
+        before="none",
+        after="cpu=100 gpu=0",
+        reason="ReadyCapacity",
+        message="in proportion to ready capacity: cpu 1 ready, gpu 0 ready",
+    )

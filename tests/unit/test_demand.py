@@ -1,0 +1,133 @@
+import math
+from dataclasses import dataclass
+
+import builders
+from heteroserve.decide.demand import estimate_demand
+from heteroserve.model.snapshot import Pod, RouteState, Signals
+
+ROUTE = builders.route(cpu=100)
+ONE, STARTING = builders.pods("cpu", 1), (*builders.pods("cpu", 1), builders.pod("cpu-b", ready=False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Signals while one pod is ready that carries 100 requests/s, and a route is there."""
+
+    signals: Signals
+    ready: int = 1
+    pods: tuple[Pod, ...] = ONE
+    envoy: bool = True
+    route: RouteState | None = ROUTE
+    want_rps: float | None
+    want_shrink: bool = False
+    want_reason: str
+
+
+SEEN = {
+    "everything is there": Seen(signals=builders.fresh(50), want_rps=50, want_shrink=True, want_reason="MetricsFresh"),
+    "the larger of what arrives and what is answered": Seen(
+        signals=builders.fresh(50, served_rps=70), want_rps=70, want_shrink=True, want_reason="MetricsFresh"
+    ),
+    "what waits is worked off within ten seconds": Seen(
+        signals=builders.fresh(50, backlog=200), want_rps=70, want_shrink=True, want_reason="MetricsFresh"
+    ),
+    "no request at all is a demand": Seen(
+        signals=builders.fresh(0), want_rps=0, want_shrink=True, want_reason="MetricsFresh"
+    ),
+    "Prometheus does not answer": Seen(
+        signals=Signals(error="ConnectionError"), want_rps=None, want_reason="PrometheusError"
+    ),
+    "samples beside an error are not looked at": Seen(
+        signals=builders.fresh(50, error="TimeoutError"), want_rps=None, want_reason="PrometheusError"
+    ),
+    "samples as old as is allowed": Seen(
+        signals=builders.fresh(50, age_seconds=30.0), want_rps=50, want_shrink=True, want_reason="MetricsFresh"
+    ),
+    "samples that are older": Seen(
+        signals=builders.fresh(50, age_seconds=30.1), want_rps=None, want_reason="MetricsStale"
+    ),
+    "samples of an age that is no number": Seen(
+        signals=builders.fresh(50, age_seconds=math.nan), want_rps=None, want_reason="MetricsStale"
+    ),
+    "samples from a clock that is ahead": Seen(
+        signals=builders.fresh(50, age_seconds=-3.0), want_rps=50, want_shrink=True, want_reason="MetricsFresh"
+    ),
+    "nothing was measured": Seen(signals=Signals(), want_rps=None, want_reason="MetricsMissing"),
+    "only what waits was measured": Seen(signals=Signals(backlog=9.0), want_rps=None, want_reason="MetricsMissing"),
+    "both rates are no numbers": Seen(
+        signals=builders.fresh(50, offered_rps=math.nan, served_rps=-1.0), want_rps=None, want_reason="MetricsMissing"
+    ),
+    "the gateway says nothing": Seen(
+        signals=builders.fresh(50, offered_rps=None), want_rps=50, want_reason="MetricsPartial"
+    ),
+    "the gateway says NaN": Seen(
+        signals=builders.fresh(50, offered_rps=math.nan), want_rps=50, want_reason="MetricsPartial"
+    ),
+    "the gateway says infinity": Seen(
+        signals=builders.fresh(50, offered_rps=math.inf), want_rps=50, want_reason="MetricsPartial"
+    ),
+    "a gateway that is not Envoy's has nothing to say": Seen(
+        signals=builders.fresh(50, offered_rps=None),
+        envoy=False,
+        want_rps=50,
+        want_shrink=True,
+        want_reason="MetricsFresh",
+    ),
+    "without a route no gateway has anything to say": Seen(
+        signals=builders.fresh(50, offered_rps=None),
+        route=None,
+        want_rps=50,
+        want_shrink=True,
+        want_reason="MetricsFresh",
+    ),
+    "Triton says nothing": Seen(signals=builders.fresh(50, served_rps=None), want_rps=50, want_reason="MetricsPartial"),
+    "nobody knows what waits": Seen(
+        signals=builders.fresh(50, backlog=None), want_rps=50, want_reason="MetricsPartial"
+    ),
+    "one pod is not scraped yet": Seen(
+        signals=builders.fresh(50, missing_pods=1), want_rps=50, want_reason="MetricsPartial"
+    ),
+    "while nothing is ready the demand cannot be seen": Seen(
+        signals=builders.fresh(0), ready=0, want_rps=0, want_reason="MetricsPartial"
+    ),
+    "requests wait for more than half of the objective": Seen(
+        signals=builders.fresh(50, queue_milliseconds=25.1), want_rps=110, want_reason="QueuesGrow"
+    ),
+    "requests wait for half of the objective": Seen(
+        signals=builders.fresh(50, queue_milliseconds=25.0), want_rps=50, want_shrink=True, want_reason="MetricsFresh"
+    ),
+    "requests wait, but a replica is on its way": Seen(
+        signals=builders.fresh(50, queue_milliseconds=40.0),
+        pods=STARTING,
+        want_rps=50,
+        want_shrink=True,
+        want_reason="MetricsFresh",
+    ),
+    "requests wait, and more arrive than ever": Seen(
+        signals=builders.fresh(500, queue_milliseconds=40.0), want_rps=500, want_reason="QueuesGrow"
+    ),
+    "a waiting time that is no number": Seen(
+        signals=builders.fresh(50, queue_milliseconds=math.nan),
+        want_rps=50,
+        want_shrink=True,
+        want_reason="MetricsFresh",
+    ),
+}
+
+
+@builders.table(SEEN)
+def test_the_demand_that_signals_show(case: Seen) -> None:
+    snapshot = builders.snapshot(signals=case.signals, route=case.route, pods=case.pods)
+    cluster = builders.Cluster(envoy_gateway=case.envoy)
+    found = estimate_demand(builders.replace(snapshot, cluster=cluster), ready=case.ready, ready_rps=100.0 * case.ready)
+    assert found.rps is None or math.isclose(found.rps, case.want_rps or 0.0)
+    assert (found.rps is None, found.may_shrink, found.reason) == (
+        case.want_rps is None,
+        case.want_shrink,
+        case.want_reason,
+    )
+
+
+def test_what_is_missing_is_named() -> None:
+    snapshot = builders.snapshot(signals=Signals(served_rps=5.0), route=builders.route(cpu=100))
+    assert estimate_demand(snapshot, ready=1, ready_rps=1.0).message == "no fresh samples of: the gateway, Triton"

@@ -1,0 +1,392 @@
+"""Pods and nodes as kubelets and the API server write them, and as nobody should."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import builders
+from heteroserve.model.fleet import Node, Taint
+from heteroserve.model.snapshot import Pod, PodProblem, RouteState
+from heteroserve.observe import parse
+
+JSON = builders.JSON
+CREATED = datetime(2026, 1, 2, 11, 50, tzinfo=UTC)
+
+
+def container(**fields: Any) -> JSON:
+    """The status of the serving container, which is not ready."""
+    return {"name": "triton", "ready": False, "restartCount": 0, "image": "registry.example/triton:2.51.0", **fields}
+
+
+def status(*containers: JSON, phase: str = "Running", **conditions: JSON | str) -> JSON:
+    """A pod's status; its conditions by type."""
+    given = [{"type": k, **(v if isinstance(v, dict) else {"status": v})} for k, v in conditions.items()]
+    return {"phase": phase, "conditions": given, "containerStatuses": list(containers)}
+
+
+def crashed(message: str, code: int = 1, reason: str = "Error") -> JSON:
+    """A container that ended, and is started again after a while."""
+    back_off = {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container=triton"}
+    ended = {"exitCode": code, "reason": reason, "message": message}
+    return container(state={"waiting": back_off}, lastState={"terminated": ended}, restartCount=3)
+
+
+def waiting(reason: str, message: str = "") -> JSON:
+    return container(state={"waiting": {"reason": reason, **({"message": message} if message else {})}})
+
+
+READY = container(ready=True, state={"running": {"startedAt": "2026-01-02T11:50:10Z"}})
+LOADING_FAILED = """\
+I1122 15:50:00.000000 1 server.cc:674]
++--------+---------+------------------------------------------------------------------+
+| Model  | Version | Status                                                           |
+| digits | 7       | UNAVAILABLE: Not found: unable to load shared library: no such file |
++--------+---------+------------------------------------------------------------------+
+error: creating server: Internal - failed to load all models
+"""
+NO_DIRECTORY = "I1122 server.cc:1\nerror: creating server: Internal - failed to poll from model repository /models"
+NO_NODES = (
+    "0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 node(s) didn't match Pod's node affinity/selector."
+)
+UNSCHEDULED = {"status": "False", "reason": "Unschedulable", "message": NO_NODES}
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What a pod's status says, and what we make of it."""
+
+    status: JSON
+    metadata: JSON | None = None
+    node: str | None = "cpu-0"
+    want_ready: bool = False
+    want_terminating: bool = False
+    want_problem: PodProblem | None = None
+    want_message: str = ""
+
+
+STATES = {
+    "ready": State(status=status(READY, PodScheduled="True", Ready="True"), want_ready=True),
+    "just created": State(status={"phase": "Pending"}, node=None),
+    "the scheduler finds no place": State(
+        status=status(phase="Pending", PodScheduled=UNSCHEDULED),
+        node=None,
+        want_problem=PodProblem.UNSCHEDULABLE,
+        want_message=NO_NODES,
+    ),
+    "the container is made": State(status=status(waiting("ContainerCreating"), PodScheduled="True", Ready="False")),
+    "the model is loading": State(status=status(container(state={"running": {}}, started=False), Ready="False")),
+    "an image is not there": State(
+        status=status(waiting("ErrImagePull", 'failed to pull "registry.example/x:1": not found'), Ready="False"),
+        want_problem=PodProblem.IMAGE,
+        want_message='failed to pull "registry.example/x:1": not found',
+    ),
+    "an image is still not there": State(
+        status=status(waiting("ImagePullBackOff"), Ready="False"),
+        want_problem=PodProblem.IMAGE,
+        want_message="ImagePullBackOff",
+    ),
+    "an image has no name": State(
+        status=status(waiting("InvalidImageName", "couldn't parse image name")),
+        want_problem=PodProblem.IMAGE,
+        want_message="couldn't parse image name",
+    ),
+    "a Secret is missing": State(
+        status=status(waiting("CreateContainerConfigError", 'secret "store" not found')),
+        want_problem=PodProblem.CONFIG,
+        want_message='secret "store" not found',
+    ),
+    "the container does not start": State(
+        status=status(waiting("RunContainerError", "exec: tritonserver: not found")),
+        want_problem=PodProblem.CONFIG,
+        want_message="exec: tritonserver: not found",
+    ),
+    "the container did not start last time": State(
+        status=status(crashed("exec: tritonserver: not found", 128, "StartError")),
+        want_problem=PodProblem.CONFIG,
+        want_message="exec: tritonserver: not found",
+    ),
+    "the model does not load": State(
+        status=status(crashed(LOADING_FAILED), Ready="False"),
+        want_problem=PodProblem.MODEL,
+        want_message="digits | 7 | UNAVAILABLE: Not found: unable to load shared library: no such file",
+    ),
+    "the repository is not there": State(
+        status=status(crashed(NO_DIRECTORY)),
+        want_problem=PodProblem.MODEL,
+        want_message="error: creating server: Internal - failed to poll from model repository /models",
+    ),
+    "it has just ended": State(
+        status=status(container(state={"terminated": {"exitCode": 1, "message": "Segmentation  fault\n"}})),
+        want_problem=PodProblem.CRASH,
+        want_message="exit code 1: Segmentation fault",
+    ),
+    "it was killed for its memory": State(
+        status=status(crashed("", 137, "OOMKilled")),
+        want_problem=PodProblem.CRASH,
+        want_message="exit code 137:",
+    ),
+    "it crashed once and is running again": State(
+        status=status(
+            container(state={"running": {}}, lastState={"terminated": {"exitCode": 2, "message": "abort"}}),
+            Ready="False",
+        ),
+        want_problem=PodProblem.CRASH,
+        want_message="exit code 2: abort",
+    ),
+    "it crashed once and is ready again": State(
+        status=status(
+            container(ready=True, lastState={"terminated": {"exitCode": 2, "message": "abort"}}), Ready="True"
+        ),
+        want_ready=True,
+    ),
+    "it ended well, as when its node was drained": State(
+        status=status(container(state={"terminated": {"exitCode": 0}}), Ready="False")
+    ),
+    "its node does not answer": State(
+        status=status(READY, Ready={"status": "False", "reason": "NodeNotReady"}),
+    ),
+    "it is going away": State(
+        status=status(READY, Ready="True"),
+        metadata={"deletionTimestamp": "2026-01-02T12:00:00Z"},
+        want_ready=True,
+        want_terminating=True,
+    ),
+    "it was evicted": State(
+        status={"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."},
+        want_terminating=True,
+    ),
+    "its node shut down": State(
+        status={"phase": "Failed", "reason": "Terminated", **status(container(state={"terminated": {"exitCode": 0}}))}
+        | {"phase": "Failed"},
+        want_terminating=True,
+    ),
+}
+
+
+@builders.table(STATES)
+def test_what_a_pod_says(case: State) -> None:
+    limits = {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": "2"}
+    spec: JSON = {"containers": [{"name": "triton", "resources": {"limits": limits}}]}
+    spec |= {"nodeName": case.node} if case.node else {}
+    raw = builders.raw_pod("digits-cpu-0", metadata=case.metadata or {}, spec=spec, status=case.status)
+    assert parse.parse_pod(raw) == Pod(
+        name="digits-cpu-0",
+        uid="uid-digits-cpu-0",
+        class_name="cpu",
+        node=case.node,
+        ready=case.want_ready,
+        terminating=case.want_terminating,
+        created=CREATED,
+        problem=case.want_problem,
+        message=case.want_message,
+        devices={"nvidia.com/gpu": 2},
+    )
+
+
+def test_of_a_long_log_only_as_much_is_kept_as_can_be_read() -> None:
+    found = parse.parse_pod(builders.raw_pod(status=status(crashed("UNAVAILABLE: " + "x" * 5000))))
+    assert len(found.message) == parse.MESSAGE_LENGTH
+    assert found.message.endswith("x...")
+
+
+# --- Nodes -----------------------------------------------------------------------------------------------------------
+
+NODES: dict[str, tuple[JSON, Node]] = {
+    "nothing but a name": (builders.raw("Node", "n", namespace=""), Node(name="n", ready=False)),
+    "ready": (builders.raw_node("n"), Node(name="n")),
+    "not ready": (builders.raw_node("n", ready="False"), Node(name="n", ready=False)),
+    "nobody knows": (builders.raw_node("n", ready="Unknown"), Node(name="n", ready=False)),
+    "labels": (builders.raw_node("n", metadata={"labels": {"pool": "gpu"}}), Node(name="n", labels={"pool": "gpu"})),
+    "cordoned, and tainted for it": (
+        builders.raw_node(
+            "n",
+            spec={
+                "unschedulable": True,
+                "taints": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}],
+            },
+        ),
+        Node(name="n", cordoned=True, taints=(Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule"),)),
+    ),
+    "a taint with a value": (
+        builders.raw_node("n", spec={"taints": [{"key": "team", "value": "a", "effect": "NoExecute"}]}),
+        Node(name="n", taints=(Taint(key="team", value="a", effect="NoExecute"),)),
+    ),
+    "being deleted": (
+        builders.raw_node("n", metadata={"deletionTimestamp": "2026-01-02T12:00:00Z"}),
+        Node(name="n", deleting=True),
+    ),
+    "conditions that are true": (
+        builders.raw_node(
+            "n",
+            status={
+                "conditions": [
+                    {"type": "Ready", "status": "True"},
+                    {"type": "MemoryPressure", "status": "False"},
+                    {"type": "GPUUnhealthy", "status": "True"},
+                    {"type": "DiskPressure", "status": "Unknown"},
+                ]
+            },
+        ),
+        Node(name="n", true_conditions=frozenset({"GPUUnhealthy"})),
+    ),
+    "devices, and what is none": (
+        builders.raw_node(
+            "n",
+            status={
+                "capacity": {"cpu": "8", "memory": "32Gi", "hugepages-2Mi": "0", "nvidia.com/gpu": "4"},
+                "allocatable": {"cpu": "7900m", "nvidia.com/gpu": "3", "x.com/many": "2k", "x.com/part": "500m"},
+            },
+        ),
+        Node(name="n", capacity={"nvidia.com/gpu": 4}, allocatable={"nvidia.com/gpu": 3, "x.com/many": 2000}),
+    ),
+}
+
+
+@builders.table(NODES)
+def test_what_a_node_says(case: tuple[JSON, Node]) -> None:
+    raw, want = case
+    assert parse.parse_node(raw) == want
+
+
+# --- Routes ----------------------------------------------------------------------------------------------------------
+
+
+def http_route(*conditions: JSON, **weights: int | None) -> JSON:
+    """The route of `digits`, and what its Gateways say."""
+    backends = [
+        {"name": f"digits-{name}", **({} if weight is None else {"weight": weight})} for name, weight in weights.items()
+    ]
+    parents = {"parents": [{"conditions": list(conditions)}]} if conditions else {}
+    return builders.owned("HTTPRoute", "digits", spec={"rules": [{"backendRefs": backends}]}, status=parents)
+
+
+def verdict(kind: str, state: str, message: str = "") -> JSON:
+    return {"type": kind, "status": state, "message": message}
+
+
+ROUTES: dict[str, tuple[JSON, RouteState]] = {
+    "nobody has looked at it": (http_route(cpu=30, gpu=70), RouteState(weights={"cpu": 30, "gpu": 70})),
+    "accepted": (
+        http_route(verdict("Accepted", "True"), verdict("ResolvedRefs", "True"), cpu=100),
+        RouteState(weights={"cpu": 100}, accepted=True),
+    ),
+    "refused": (
+        http_route(verdict("Accepted", "False", "no matching\n  listener"), cpu=100),
+        RouteState(weights={"cpu": 100}, accepted=False, message="no matching listener"),
+    ),
+    "a backend does not resolve": (
+        http_route(verdict("Accepted", "True"), verdict("ResolvedRefs", "False", "Service not found"), cpu=100),
+        RouteState(weights={"cpu": 100}, accepted=False, message="Service not found"),
+    ),
+    "what else a Gateway says does not matter": (
+        http_route(verdict("Accepted", "True"), verdict("PartiallyInvalid", "False"), cpu=100),
+        RouteState(weights={"cpu": 100}, accepted=True),
+    ),
+    "a weight that is left out is 1": (http_route(cpu=None), RouteState(weights={"cpu": 1})),
+    "no rules": (builders.owned("HTTPRoute", "digits"), RouteState(weights={})),
+    "Services of others": (
+        builders.owned("HTTPRoute", "digits", spec={"rules": [{"backendRefs": [{"name": "other", "weight": 5}]}]}),
+        RouteState(weights={}),
+    ),
+    "only the first rule is ours": (
+        builders.owned(
+            "HTTPRoute",
+            "digits",
+            spec={
+                "rules": [
+                    {"backendRefs": [{"name": "digits-a-b", "weight": 5}]},
+                    {"backendRefs": [{"name": "digits-c"}]},
+                ]
+            },
+        ),
+        RouteState(weights={"a-b": 5}),
+    ),
+}
+
+
+@builders.table(ROUTES)
+def test_what_a_route_says(case: tuple[JSON, RouteState]) -> None:
+    raw, want = case
+    assert parse.parse_route(raw, "digits") == want
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("2026-01-02T11:50:00Z", CREATED),
+        ("2026-01-02T11:50:00.000000Z", CREATED),
+        ("2026-01-02T12:50:00+01:00", CREATED),
+        ("2026-01-02T11:50:00", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+        (5, None),
+    ],
+)
+def test_times(text: Any, want: datetime | None) -> None:
+    assert parse.parse_time(text) == want
+
+
+# --- Whatever a cluster may hold -------------------------------------------------------------------------------------
+
+FIELDS = st.sampled_from(
+    (
+        *("spec", "status", "labels", "conditions", "type", "containerStatuses", "state", "waiting", "terminated"),
+        *("lastState", "reason", "message", "exitCode", "taints", "key", "effect", "capacity", "allocatable", "x.y/z"),
+        *("containers", "resources", "limits", "rules", "backendRefs", "name", "weight", "parents", "phase", "ready"),
+        *("nodeName", "unschedulable", "creationTimestamp", "deletionTimestamp", "uid", "heteroserve.dev/class"),
+    )
+)
+TEXTS = st.sampled_from(("Ready", "True", "False", "PodScheduled", "digits-cpu", "9" * 5000, "1k", "", "Accepted"))
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
+    max_leaves=25,
+)
+objects = st.builds(
+    lambda metadata, rest: {**rest, "metadata": {**metadata, "name": "n"}},
+    st.dictionaries(FIELDS, junk, max_size=4),
+    st.dictionaries(FIELDS, junk, max_size=4),
+)
+
+
+@given(objects)
+def test_any_pod_is_a_pod(raw: JSON) -> None:
+    found = parse.parse_pod(raw)
+    assert isinstance(found.class_name, str)
+    assert all(count >= 0 for count in found.devices.values())
+    assert len(found.message) <= parse.MESSAGE_LENGTH
+
+
+@given(objects)
+def test_any_node_is_a_node(raw: JSON) -> None:
+    hash(parse.parse_node(raw).taints)
+
+
+@given(objects)
+def test_any_route_is_a_route(raw: JSON) -> None:
+    assert all(isinstance(weight, int) for weight in parse.parse_route(raw, "digits").weights.values())
+
+
+HOLES: list[JSON] = [
+    {"spec": None, "status": None},
+    {"metadata": {"name": "n", "labels": None, "creationTimestamp": None}},
+    {"status": {"conditions": None, "containerStatuses": None, "capacity": None, "parents": None}},
+    {"status": {"conditions": [None, "Ready", {}], "containerStatuses": [None, {"state": None, "lastState": None}]}},
+    {"status": {"containerStatuses": [{"state": {"waiting": None, "terminated": None}}]}},
+    {"spec": {"taints": None, "containers": None, "rules": None}},
+    {"spec": {"taints": [{}], "containers": [{"resources": None}, {"resources": {"limits": None}}], "rules": [None]}},
+    {"spec": {"rules": [{"backendRefs": None}]}},
+]
+
+
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+def test_null_is_nothing(hole: JSON) -> None:
+    raw = {**builders.raw("Pod", "n"), **hole}
+    assert parse.parse_pod(raw).problem is None
+    assert parse.parse_node(raw).ready is False
+    assert parse.parse_route(raw, "digits").accepted is None
