@@ -17,7 +17,7 @@ SLOW_START_SECONDS = 20.0
 MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG}
 CLASS_PROBLEMS = {Why.UNKNOWN_CLASS, Why.NO_NODES, Why.UNSCHEDULABLE, Why.TOO_SLOW}
 """What somebody has to mend, even while other classes carry the demand."""
-BOUNDS = {Why.MAXIMUM, Why.BUDGET, Why.NO_DEVICES, Why.PAUSED}
+BOUNDS = {Why.MAXIMUM, Why.BUDGET, Why.NO_DEVICES, Why.FAILING, Why.PAUSED}
 """What matters only when the classes together cannot carry the demand."""
 
 
