@@ -23,6 +23,8 @@ from kit.load import Load
 from kit.watch import Watch, following, total
 
 IMAGES = 1000
+BATCH = 20
+CALM_RATE = 40.0
 READY_SECONDS = 120.0
 GROWN_SECONDS = 45.0
 MOVED_SECONDS = 90.0
@@ -135,9 +137,13 @@ async def answer_everything(story: Story, askers: list[client.Asker]) -> None:
     questions = digits.questions()
     for asker in askers:
         start, wrong = time.monotonic(), 0
-        for first in range(0, IMAGES, 20):
-            batch = [questions[i % len(questions)] for i in range(first, first + 20)]
-            answers = await asyncio.gather(*(asker.ask(q.image) for q in batch))
+        story.console.print(f"{asker.protocol}: {IMAGES} images, about {IMAGES / CALM_RATE:.0f} s ...")
+        for first in range(0, IMAGES, BATCH):
+            batch = [questions[i % len(questions)] for i in range(first, first + BATCH)]
+            # at a pace that is no load yet: a burst would be demand, and replicas would come before their chapter
+            answers, _ = await asyncio.gather(
+                asyncio.gather(*(asker.ask(q.image) for q in batch)), asyncio.sleep(BATCH / CALM_RATE)
+            )
             wrong += sum(a[0] not in q.right for a, q in zip(answers, batch, strict=True))
         took = time.monotonic() - start
         story.console.print(f"{asker.protocol}: {IMAGES - wrong} of {IMAGES} right, {took:.1f} s")

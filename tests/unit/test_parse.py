@@ -183,7 +183,7 @@ def test_what_a_pod_says(case: State) -> None:
         created=CREATED,
         problem=case.want_problem,
         message=case.want_message,
-        devices={"nvidia.com/gpu": 2},
+        devices={} if case.status["phase"] == "Failed" else {"nvidia.com/gpu": 2},
     )
 
 

@@ -45,8 +45,8 @@ class Signals:
     """What Prometheus says of one deployment. Rates in requests per second; `None` = no (usable) sample.
 
     `offered_rps` is counted at the gateway, `served_rps` and `backlog` (requests inside Triton, executing or queued)
-    by Triton over all pods. `missing_pods` counts ready pods of which Prometheus knows nothing yet. `age_seconds` is
-    the age of the oldest sample used.
+    by Triton over all pods. `missing_pods` counts ready pods of which Prometheus does not know both yet.
+    `age_seconds` is the age of the oldest sample used.
     """
 
     offered_rps: float | None = None

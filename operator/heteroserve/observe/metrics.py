@@ -6,6 +6,7 @@ ourselves. A missing sample stays missing: nothing here turns it into zero.
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from heteroserve.model.snapshot import Pod, Signals
 
 ENVOY_CLUSTER = re.compile(r"^(?:httproute|grpcroute)/([^/]+)/([^/]+)/rule/")
 GATEWAY = '{envoy_cluster_name=~"(httproute|grpcroute)/.+"}'
+NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError)
+"""What reading an answer raises that is none of Prometheus': a proxy's page, a result of another kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +59,9 @@ class Prometheus:
         try:
             async with asyncio.timeout(2 * self._timeout):
                 answers = await asyncio.gather(*(asyncio.to_thread(self._ask, q) for q in queries.values()))
-        except (TimeoutError, requests.RequestException, PrometheusApiClientException, ValueError, KeyError) as error:
+            return _assemble(dict(zip(queries, answers, strict=True)))
+        except (TimeoutError, requests.RequestException, PrometheusApiClientException, *NO_ANSWER) as error:
             return FleetSamples(error=type(error).__name__)
-        return _assemble(dict(zip(queries, answers, strict=True)))
 
     def _queries(self) -> dict[str, str]:
         window = self._window
@@ -85,15 +88,20 @@ def signals_for(samples: FleetSamples, key: Key, pods: Sequence[Pod]) -> Signals
         return Signals(error=samples.error)
     ready = [p for p in pods if p.ready and not p.terminating]
     known = [s for p in pods if (s := samples.pods.get((key.namespace, p.name)))]
-    silent = sum((key.namespace, p.name) not in samples.pods for p in ready)
+    silent = sum(not _is_complete(samples.pods.get((key.namespace, p.name))) for p in ready)
     return Signals(
         offered_rps=samples.offered_rps.get(key),
         served_rps=_total(s.served_rps for s in known),
         backlog=_total(s.backlog for s in known),
-        queue_milliseconds=max((q for s in known if (q := s.queue_milliseconds) is not None), default=None),
+        queue_milliseconds=max((q for s in known if (q := s.queue_milliseconds) is not None and q >= 0), default=None),
         missing_pods=silent,
         age_seconds=samples.age_seconds if known else None,
     )
+
+
+def _is_complete(sample: PodSample | None) -> bool:
+    """Whether a pod's part of every sum is known: without its rate, a sum of rates is too low."""
+    return sample is not None and sample.served_rps is not None and sample.backlog is not None
 
 
 def _total(values: Any) -> float | None:
@@ -107,7 +115,8 @@ def _assemble(answers: Mapping[str, list[dict[str, Any]]]) -> FleetSamples:
         found = ENVOY_CLUSTER.match(labels.get("envoy_cluster_name", ""))
         if found:
             key = Key(namespace=found[1], name=found[2])
-            offered[key] = offered.get(key, 0.0) + max(0.0, value)
+            # a hair below zero is a matter of when what was scraped; what is no number stays none
+            offered[key] = offered.get(key, 0.0) + (max(0.0, value) if math.isfinite(value) else math.nan)
     served, backlog, queue = (_by_pod(answers[name]) for name in ("served", "backlog", "queue"))
     pods = {
         name: PodSample(served_rps=served.get(name), backlog=backlog.get(name), queue_milliseconds=queue.get(name))

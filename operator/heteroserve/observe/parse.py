@@ -52,17 +52,18 @@ def parse_pod(raw: Object) -> Pod:
     metadata, status = raw["metadata"], _part(raw, "status")
     conditions = {_text(c, "type"): c for c in _parts(status, "conditions")}
     problem, message = _problem(status, conditions)
+    ended = _text(status, "phase") in {"Failed", "Succeeded"}
     return Pod(
         name=metadata["name"],
         uid=_text(metadata, "uid"),
         class_name=_text(_part(metadata, "labels"), CLASS_LABEL),
         node=_text(_part(raw, "spec"), "nodeName") or None,
         ready=_text(_part(conditions, "Ready"), "status") == "True",
-        terminating=bool(metadata.get("deletionTimestamp")) or _text(status, "phase") in {"Failed", "Succeeded"},
+        terminating=bool(metadata.get("deletionTimestamp")) or ended,
         created=parse_time(metadata.get("creationTimestamp")),
         problem=problem,
         message=message,
-        devices=_devices(_limits(raw)),
+        devices={} if ended else _devices(_limits(raw)),  # an evicted pod stays on record, but holds nothing
     )
 
 

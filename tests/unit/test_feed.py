@@ -1,0 +1,148 @@
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+import builders
+from heteroserve import kube
+from heteroserve.errors import Retry
+from heteroserve.model.deployment import Key
+from heteroserve.observe.feed import Feed, key_of, subject_of
+from heteroserve.observe.store import Store
+from heteroserve.wake import Subject
+
+DIGITS = Subject(kind="InferenceDeployment", namespace="demo", name="digits")
+OTHER = Subject(kind="InferenceDeployment", namespace="demo", name="other")
+CPU = Subject(kind="HardwareClass", namespace="", name="cpu")
+EVERYBODY = [DIGITS, OTHER, CPU]
+
+
+class Bell:
+    """A feed, and who was rung for."""
+
+    def __init__(self) -> None:
+        self.store, self.rung = Store(), list[tuple[Subject, bool]]()
+        self.feed = Feed(self.store, lambda subject, urgent: self.rung.append((subject, urgent)))
+        self.event(kube.INFERENCE_DEPLOYMENT, builders.raw_deployment("digits"))
+        self.event(kube.INFERENCE_DEPLOYMENT, builders.raw_deployment("other"))
+        self.event(kube.HARDWARE_CLASS, builders.raw_hardware("cpu"))
+        self.rung.clear()
+
+    def event(self, kind: kube.Kind, raw: builders.JSON, event_type: str | None = "MODIFIED") -> None:
+        self.feed.event(kind, event_type, raw)
+
+
+class Api:
+    """Lists what it is given; of other kinds there is nothing, or there is no such kind."""
+
+    def __init__(self, objects: dict[str, list[builders.JSON]], absent: Iterable[str] = ()) -> None:
+        self.objects, self.absent = objects, set(absent)
+
+    async def list(self, kind: kube.Kind) -> list[builders.JSON] | None:
+        return None if kind.kind in self.absent else self.objects.get(kind.kind, [])
+
+
+KNOWN: dict[str, list[builders.JSON]] = {
+    "InferenceDeployment": [builders.raw_deployment("digits"), builders.raw_deployment("other")],
+    "HardwareClass": [builders.raw_hardware("cpu")],
+}
+CONCERNS: dict[str, tuple[kube.Kind, builders.JSON, list[tuple[Subject, bool]]]] = {
+    "a deployment concerns itself": (
+        kube.INFERENCE_DEPLOYMENT,
+        builders.raw_deployment("digits", paused=True),
+        [(DIGITS, False)],
+    ),
+    "a pod concerns its deployment, at once": (kube.POD, builders.raw_pod(), [(DIGITS, True)]),
+    "what we own concerns its deployment": (
+        kube.HTTP_ROUTE,
+        builders.owned("HTTPRoute", "digits"),
+        [(DIGITS, False)],
+    ),
+    "a node may concern anybody, at once": (kube.NODE, builders.raw_node("n"), [(s, True) for s in EVERYBODY]),
+    "a node with a label of ours is a node all the same": (
+        kube.NODE,
+        builders.raw_node("n", metadata={"labels": {"heteroserve.dev/deployment": "digits"}}),
+        [(s, True) for s in EVERYBODY],
+    ),
+    "a hardware class may concern anybody": (
+        kube.HARDWARE_CLASS,
+        builders.raw_hardware("cpu", cost={"perHour": "0.20"}),
+        [(s, False) for s in EVERYBODY],
+    ),
+}
+
+
+@builders.table(CONCERNS)
+def test_whom_an_event_concerns(case: tuple[kube.Kind, builders.JSON, list[tuple[Subject, bool]]]) -> None:
+    kind, raw, want = case
+    bell = Bell()
+    bell.event(kind, raw)
+    assert bell.rung == want
+
+
+@pytest.mark.parametrize("event_type", ["ADDED", "MODIFIED", None])
+def test_what_says_nothing_new_rings_for_nobody(event_type: str | None) -> None:
+    bell = Bell()
+    bell.event(kube.INFERENCE_DEPLOYMENT, builders.raw_deployment("digits"), event_type)
+    assert bell.rung == []
+
+
+def test_a_deletion_is_learned_and_rings() -> None:
+    bell = Bell()
+    bell.event(kube.INFERENCE_DEPLOYMENT, builders.raw_deployment("digits"), "DELETED")
+    assert bell.rung == [(DIGITS, False)]
+    assert bell.feed.subjects() == [OTHER, CPU]
+
+
+def test_the_deletion_of_what_is_not_known_rings_for_nobody() -> None:
+    bell = Bell()
+    bell.event(kube.POD, builders.raw_pod(), "DELETED")
+    assert bell.rung == []
+
+
+async def test_a_list_that_says_nothing_new_rings_for_nobody() -> None:
+    bell = Bell()
+    await bell.feed.resync(Api(KNOWN))  # type: ignore[arg-type]
+    assert bell.rung == []
+
+
+async def test_a_list_rings_for_everybody_when_a_watch_missed_something() -> None:
+    bell = Bell()
+    await bell.feed.resync(Api({**KNOWN, "Node": [builders.raw_node("n")]}))  # type: ignore[arg-type]
+    assert bell.rung == [(subject, False) for subject in EVERYBODY]
+    assert [n.name for n in bell.store.nodes()] == ["n"]
+
+
+async def test_a_list_learns_which_kinds_there_are_not() -> None:
+    bell = Bell()
+    await bell.feed.resync(Api(KNOWN, absent={"HTTPRoute"}))  # type: ignore[arg-type]
+    assert bell.store.absent == {"HTTPRoute"}
+
+
+async def test_a_list_that_fails_forgets_nothing() -> None:
+    class Away:
+        async def list(self, kind: kube.Kind) -> Any:
+            raise Retry("ApiUnavailable", "the API server did not answer")
+
+    bell = Bell()
+    with pytest.raises(Retry):
+        await bell.feed.resync(Away())  # type: ignore[arg-type]
+    assert bell.feed.subjects() == EVERYBODY
+
+
+async def test_what_is_learned_during_a_list_stays() -> None:
+    bell = Bell()
+
+    class Slow(Api):
+        async def list(self, kind: kube.Kind) -> list[builders.JSON] | None:
+            if kind is kube.POD:
+                bell.event(kube.POD, builders.raw_pod("digits-cpu-7"))
+            return await super().list(kind)
+
+    await bell.feed.resync(Slow(KNOWN))  # type: ignore[arg-type]
+    assert [p.name for p in bell.store.pods(builders.KEY)] == ["digits-cpu-7"]
+
+
+def test_subjects_and_keys() -> None:
+    assert subject_of(kube.INFERENCE_DEPLOYMENT, "demo", "digits") == DIGITS
+    assert key_of(DIGITS) == Key(namespace="demo", name="digits")

@@ -1,0 +1,327 @@
+"""Signals from Prometheus: from its answers, and from what answers in its place."""
+
+import asyncio
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import builders
+from heteroserve.model.deployment import Key
+from heteroserve.model.snapshot import Pod, Signals
+from heteroserve.observe.metrics import FleetSamples, PodSample, Prometheus, _assemble, signals_for
+
+OTHER = Key(namespace="demo", name="other")
+QUERIES = ("offered", "served", "backlog", "queue", "age")
+
+
+def sample(value: Any, **labels: str) -> builders.JSON:
+    return {"metric": labels, "value": [1767355200.0, str(value)]}
+
+
+def cluster(value: Any, name: str) -> builders.JSON:
+    return sample(value, envoy_cluster_name=name)
+
+
+def pod(value: Any, name: str = "digits-cpu-0", namespace: str = "demo") -> builders.JSON:
+    return sample(value, namespace=namespace, pod=name)
+
+
+def assemble(**answers: list[builders.JSON]) -> FleetSamples:
+    return _assemble({name: answers.get(name, []) for name in QUERIES})
+
+
+# --- From answers to samples -----------------------------------------------------------------------------------------
+
+DIGITS, GRPC = "httproute/demo/digits/rule/0", "grpcroute/demo/digits/rule/0"
+ONE = ("demo", "digits-cpu-0")
+
+
+def test_everything_that_prometheus_knows() -> None:
+    found = assemble(
+        offered=[
+            cluster(40, DIGITS),
+            cluster(2.5, "grpcroute/demo/digits/rule/0"),
+            cluster(7, "httproute/demo/other/rule/0"),
+        ],
+        served=[pod(30), pod(12, "digits-gpu-0")],
+        backlog=[pod(3), pod(0, "digits-gpu-0")],
+        queue=[pod(1.5)],
+        age=[sample(4.5)],
+    )
+    assert found == FleetSamples(
+        offered_rps={builders.KEY: 42.5, OTHER: 7.0},
+        pods={
+            ONE: PodSample(served_rps=30.0, backlog=3.0, queue_milliseconds=1.5),
+            ("demo", "digits-gpu-0"): PodSample(served_rps=12.0, backlog=0.0),
+        },
+        age_seconds=4.5,
+        error=None,
+    )
+
+
+def test_a_prometheus_that_knows_nothing() -> None:
+    assert assemble() == FleetSamples(error=None)
+
+
+OFFERED: dict[str, tuple[list[builders.JSON], dict[Key, float]]] = {
+    "clusters of others": ([cluster(5, "tcproute/demo/digits/rule/0"), cluster(5, "xds_cluster")], {}),
+    "no cluster at all": ([sample(5)], {}),
+    "more retries than requests, for a moment": ([cluster(-0.25, DIGITS)], {builders.KEY: 0.0}),
+    "no requests": ([cluster(0, DIGITS)], {builders.KEY: 0.0}),
+}
+
+
+@builders.table(OFFERED)
+def test_what_arrives_at_the_gateway(case: tuple[list[builders.JSON], dict[Key, float]]) -> None:
+    answer, want = case
+    assert assemble(offered=answer).offered_rps == want
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
+def test_what_is_no_number_is_not_made_zero(value: str) -> None:
+    found = assemble(offered=[cluster(40, DIGITS), cluster(value, GRPC)], served=[pod(value)])
+    assert math.isnan(found.offered_rps[builders.KEY])
+    served = found.pods[ONE].served_rps
+    assert served is not None
+    assert not math.isfinite(served)
+
+
+def test_a_queue_alone_makes_no_pod() -> None:
+    assert assemble(queue=[pod(1.5)]).pods == {}
+
+
+# --- From samples to one deployment's signals ------------------------------------------------------------------------
+
+CPU, GPU = builders.pod("digits-cpu-0", class_name="cpu"), builders.pod("digits-gpu-0", class_name="gpu")
+STARTING = builders.pod("digits-cpu-1", class_name="cpu", ready=False)
+LEAVING = builders.pod("digits-cpu-2", class_name="cpu", terminating=True)
+
+
+def samples(**pods: PodSample) -> FleetSamples:
+    known = {("demo", f"digits-{name.replace('_', '-')}"): s for name, s in pods.items()}
+    return FleetSamples(offered_rps={builders.KEY: 50.0, OTHER: 9.0}, pods=known, age_seconds=5.0, error=None)
+
+
+BUSY = PodSample(served_rps=30.0, backlog=2.0, queue_milliseconds=4.0)
+IDLE = PodSample(served_rps=0.0, backlog=0.0, queue_milliseconds=math.nan)
+SIGNALS: dict[str, tuple[FleetSamples, tuple[Pod, ...], Signals]] = {
+    "sums over the pods, and the longest wait": (
+        samples(cpu_0=BUSY, gpu_0=PodSample(served_rps=20.0, backlog=1.0, queue_milliseconds=9.0)),
+        (CPU, GPU),
+        builders.fresh(50.0, backlog=3.0, queue_milliseconds=9.0),
+    ),
+    "an idle pod, of which no wait is known, hides nobody else's": (
+        samples(cpu_0=IDLE, gpu_0=BUSY),
+        (CPU, GPU),
+        builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0),
+    ),
+    "an error says it all": (
+        FleetSamples(offered_rps={builders.KEY: 50.0}, error="ConnectionError"),
+        (CPU,),
+        Signals(error="ConnectionError"),
+    ),
+    "before the first answer": (FleetSamples(), (CPU,), Signals(error="not asked yet")),
+    "a pod that Prometheus does not know": (
+        samples(cpu_0=BUSY),
+        (CPU, GPU),
+        builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0, missing_pods=1),
+    ),
+    "a pod of which only half is known": (
+        samples(cpu_0=BUSY, gpu_0=PodSample(backlog=1.0)),
+        (CPU, GPU),
+        builders.fresh(50.0, served_rps=30.0, backlog=3.0, queue_milliseconds=4.0, missing_pods=1),
+    ),
+    "pods that start or leave are not missed": (
+        samples(cpu_0=BUSY),
+        (CPU, STARTING, LEAVING),
+        builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0),
+    ),
+    "what a leaving pod still does counts": (
+        samples(cpu_2=BUSY),
+        (LEAVING,),
+        builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0),
+    ),
+    "pods of others do not count": (
+        samples(cpu_0=BUSY, cpu_9=BUSY),
+        (CPU,),
+        builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0),
+    ),
+    "without pods there is only the gateway, of no known age": (samples(cpu_9=BUSY), (), Signals(offered_rps=50.0)),
+}
+
+
+@builders.table(SIGNALS)
+def test_the_signals_of_one_deployment(case: tuple[FleetSamples, tuple[Pod, ...], Signals]) -> None:
+    given, pods, want = case
+    assert signals_for(given, builders.KEY, pods) == want
+
+
+def test_a_deployment_that_nobody_has_heard_of() -> None:
+    assert signals_for(samples(), Key(namespace="demo", name="new"), ()) == Signals()
+
+
+def test_a_rate_that_is_no_number_spoils_the_sum_and_does_not_lessen_it() -> None:
+    found = signals_for(
+        samples(cpu_0=BUSY, gpu_0=PodSample(served_rps=math.nan, backlog=0.0)), builders.KEY, (CPU, GPU)
+    )
+    assert found.served_rps is not None
+    assert math.isnan(found.served_rps)
+
+
+values = st.sampled_from(("1", "0", "NaN", "+Inf", "-Inf", "-1", "1e308"))
+texts = st.sampled_from(("demo", "digits-cpu-0", DIGITS, ""))
+labels = st.dictionaries(st.sampled_from(("namespace", "pod", "envoy_cluster_name")), texts)
+vectors = st.lists(st.builds(lambda metric, value: {"metric": metric, "value": [0, value]}, labels, values), max_size=4)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(QUERIES, vectors)))
+def test_any_vectors_give_signals(answers: dict[str, list[builders.JSON]]) -> None:
+    found = signals_for(_assemble(answers), builders.KEY, (CPU, GPU))
+    assert found.error is None
+    assert 0 <= found.missing_pods <= 2
+    assert found.queue_milliseconds is None or found.queue_milliseconds >= 0
+
+
+# --- What answers ----------------------------------------------------------------------------------------------------
+
+Answer = Callable[[BaseHTTPRequestHandler, threading.Event], None]
+
+
+class Fake:
+    """A server on loopback that answers every request in the same way, until the test is over."""
+
+    def __init__(self, answer: Answer) -> None:
+        over, self.queries = threading.Event(), list[str]()
+        seen = self.queries
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                seen.append(parse_qs(urlsplit(self.path).query)["query"][0])
+                answer(self, over)
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        self.over = over
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def stop(self) -> None:
+        self.over.set()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Answer], Fake]]:
+    running: list[Fake] = []
+
+    def start(answer: Answer) -> Fake:
+        running.append(Fake(answer))
+        return running[-1]
+
+    yield start
+    for fake in running:
+        fake.stop()
+
+
+def body(content: bytes, status: int = 200, kind: str = "application/json") -> Answer:
+    def answer(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+def result(value: Any, kind: str = "vector") -> Answer:
+    data = {"resultType": kind, "result": value}
+    return body(json.dumps({"status": "success", "data": data}).encode())
+
+
+def silence(handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
+    over.wait()
+
+
+def endless(handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    while not over.wait(0.01):
+        try:
+            handler.wfile.write(b" " * 64)
+        except OSError:
+            return
+
+
+def hang_up(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
+    handler.connection.close()
+
+
+def prometheus(url: str) -> Prometheus:
+    return Prometheus(url, window_seconds=30, timeout_seconds=0.2)
+
+
+async def test_five_queries_are_asked_for_the_whole_fleet(serve: Callable[[Answer], Fake]) -> None:
+    fake = serve(result([pod(5)]))
+    found = await prometheus(fake.url).fetch()
+    assert found == FleetSamples(
+        pods={ONE: PodSample(served_rps=5.0, backlog=5.0, queue_milliseconds=5.0)}, age_seconds=5.0, error=None
+    )
+    assert len(fake.queries) == 5
+    assert [q for q in fake.queries if "rate(" in q and "[30s]" not in q] == []
+
+
+BAD_ANSWERS: dict[str, tuple[Answer, str]] = {
+    "an error": (body(b'{"status": "error"}', 500), "PrometheusApiClientException"),
+    "a query it does not like": (body(b'{"status": "error"}', 422), "PrometheusApiClientException"),
+    "a proxy's page": (body(b"<html>who are you?</html>", kind="text/html"), "JSONDecodeError"),
+    "nothing": (body(b""), "JSONDecodeError"),
+    "another API": (body(b'{"hello": "world"}'), "KeyError"),
+    "a list": (body(b"[]"), "TypeError"),
+    "no data": (body(b'{"status": "success", "data": null}'), "TypeError"),
+    "no result": (result(None), "TypeError"),
+    "a scalar": (result([1767355200.0, "5"], "scalar"), "TypeError"),
+    "a range": (result([{"metric": {}, "values": [[0, "1"]]}], "matrix"), "KeyError"),
+    "an empty sample": (result([{"metric": {}, "value": []}]), "IndexError"),
+    "a sample of words": (result([sample("many")]), "ValueError"),
+    "labels that are none": (result([{"metric": None, "value": [0, "1"]}]), "AttributeError"),
+    "silence": (silence, "ConnectionError"),
+    "a body without end": (endless, "TimeoutError"),
+    "a hung up line": (hang_up, "ConnectionError"),
+}
+
+
+@builders.table(BAD_ANSWERS)
+async def test_whatever_answers_is_said_and_raises_nothing(
+    case: tuple[Answer, str], serve: Callable[[Answer], Fake]
+) -> None:
+    answer, want = case
+    fake = serve(answer)
+    try:
+        found = await asyncio.wait_for(prometheus(fake.url).fetch(), 5)
+    finally:
+        fake.over.set()  # the threads that still read must end before the event loop does
+    assert found == FleetSamples(error=want)
+
+
+async def test_nobody_there() -> None:
+    fake = Fake(silence)
+    fake.stop()
+    assert (await prometheus(fake.url).fetch()).error == "ConnectionError"

@@ -1,0 +1,156 @@
+"""Snapshots out of the store: raw objects in, one consistent picture out."""
+
+from collections.abc import Iterable
+
+import builders
+from heteroserve import kube
+from heteroserve.model.deployment import GatewayRef
+from heteroserve.model.snapshot import Cluster, RouteState, Signals, Snapshot
+from heteroserve.observe.metrics import FleetSamples, PodSample
+from heteroserve.observe.snapshot import Observer
+from heteroserve.observe.store import Store
+
+CLUSTER = Cluster(
+    default_gateway=GatewayRef(name="public", namespace="gateways"),
+    ingress_namespaces=("envoy",),
+    metrics_namespaces=("monitoring",),
+)
+GPU = {"name": "triton", "resources": {"limits": {"cpu": "1", "nvidia.com/gpu": "1"}}}
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def learn(objects: Iterable[builders.JSON]) -> Store:
+    store = Store()
+    for raw in objects:
+        store.put(kube.BY_KIND[raw["kind"]], raw)
+    return store
+
+
+def gpu_pod(name: str, owner: str = "digits", node: str | None = "gpu-0", **status: object) -> builders.JSON:
+    raw = builders.raw_pod(name, class_name="gpu", spec={"containers": [GPU]}, status={**READY, **status})
+    raw["metadata"]["labels"]["heteroserve.dev/deployment"] = owner
+    return raw | {"spec": {**raw["spec"], **({"nodeName": node} if node else {})}}
+
+
+def route(kind: str, *, accepted: str | None = None, message: str = "", weight: int = 100) -> builders.JSON:
+    verdicts = [{"type": "Accepted", "status": accepted, "message": message}] if accepted else []
+    return builders.owned(
+        kind,
+        "digits",
+        spec={"rules": [{"backendRefs": [{"name": "digits-cpu", "weight": weight}]}]},
+        status={"parents": [{"conditions": verdicts}]},
+    )
+
+
+def observe(*objects: builders.JSON, samples: FleetSamples | None = None) -> Snapshot:
+    store = learn((builders.raw_deployment(), *objects))
+    return Observer(store, CLUSTER).observe(store.wishes()[builders.KEY], samples or FleetSamples(), builders.NOW)
+
+
+def test_a_picture_in_full() -> None:
+    status = {"demand": {"requestsPerSecond": 40}}
+    store = learn(
+        (
+            builders.raw_deployment(status=status),
+            builders.raw_hardware("cpu"),
+            builders.raw_node("cpu-0", metadata={"labels": {"pool": "cpu"}}),
+            builders.raw_pod("digits-cpu-0", spec={"nodeName": "cpu-0"}, status=READY),
+            builders.owned("Deployment", "digits-cpu", class_name="cpu", spec={"replicas": 3}),
+            builders.owned("Deployment", "digits-gpu", class_name="gpu", spec={}),
+            route("HTTPRoute", accepted="True"),
+            route("GRPCRoute"),
+        )
+    )
+    samples = FleetSamples(
+        offered_rps={builders.KEY: 50.0},
+        pods={("demo", "digits-cpu-0"): PodSample(served_rps=40.0, backlog=1.0)},
+        age_seconds=3.0,
+        error=None,
+    )
+    wish = store.wishes()[builders.KEY]
+    assert Observer(store, CLUSTER).observe(wish, samples, builders.NOW) == Snapshot(
+        now=builders.NOW,
+        deployment=wish.deployment,
+        hardware=store.hardware(),
+        nodes=store.nodes(),
+        pods=store.pods(builders.KEY),
+        devices_taken={},
+        replicas={"cpu": 3, "gpu": 1},
+        route=RouteState(weights={"cpu": 100}, accepted=True),
+        signals=Signals(offered_rps=50.0, served_rps=40.0, backlog=1.0, age_seconds=3.0),
+        memory=builders.memory(demand_rps=40.0),
+        cluster=CLUSTER,
+    )
+
+
+def test_a_picture_of_nothing() -> None:
+    found = observe()
+    assert (found.pods, found.nodes, found.replicas, found.route) == ((), (), {}, None)
+    assert found.signals == Signals(error="not asked yet")
+
+
+ROUTES: dict[str, tuple[tuple[builders.JSON, ...], RouteState | None]] = {
+    "no route yet": ((), None),
+    "both accepted": (
+        (route("HTTPRoute", accepted="True"), route("GRPCRoute", accepted="True")),
+        RouteState(weights={"cpu": 100}, accepted=True),
+    ),
+    "one refused": (
+        (route("HTTPRoute", accepted="True"), route("GRPCRoute", accepted="False", message="no HTTP/2", weight=5)),
+        RouteState(weights={"cpu": 100}, accepted=False, message="no HTTP/2"),
+    ),
+    "both refused": (
+        (route("HTTPRoute", accepted="False", message="first"), route("GRPCRoute", accepted="False", message="second")),
+        RouteState(weights={"cpu": 100}, accepted=False, message="first"),
+    ),
+}
+
+
+@builders.table(ROUTES)
+def test_routes(case: tuple[tuple[builders.JSON, ...], RouteState | None]) -> None:
+    objects, want = case
+    assert observe(*objects).route == want
+
+
+DEVICES: dict[str, tuple[tuple[builders.JSON, ...], dict[str, dict[str, int]]]] = {
+    "of other deployments": (
+        (gpu_pod("other-gpu-0", "other"), gpu_pod("other-gpu-1", "other"), gpu_pod("digits-gpu-0")),
+        {"gpu-0": {"nvidia.com/gpu": 2}},
+    ),
+    "our own are not in our way": ((gpu_pod("digits-gpu-0"),), {"gpu-0": {"nvidia.com/gpu": 0}}),
+    "a pod without a node holds nothing": ((gpu_pod("other-gpu-0", "other", None),), {}),
+    "a pod that ended holds nothing": ((gpu_pod("other-gpu-0", "other", phase="Failed"),), {}),
+    "a pod that is leaving still holds its own": (
+        (
+            gpu_pod("other-gpu-0", "other")
+            | {"metadata": gpu_pod("x", "other")["metadata"] | {"deletionTimestamp": "t"}},
+        ),
+        {"gpu-0": {"nvidia.com/gpu": 1}},
+    ),
+}
+
+
+@builders.table(DEVICES)
+def test_devices_in_use(case: tuple[tuple[builders.JSON, ...], dict[str, dict[str, int]]]) -> None:
+    objects, want = case
+    assert observe(*objects).devices_taken == want
+
+
+def test_devices_are_added_up_anew_when_pods_change() -> None:
+    store = learn((builders.raw_deployment(), gpu_pod("other-gpu-0", "other")))
+    observer = Observer(store, CLUSTER)
+    assert observer.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 1}}
+    assert observer.devices_taken() is observer.devices_taken()
+    store.put(kube.POD, gpu_pod("other-gpu-1", "other"))
+    assert observer.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 2}}
+    store.remove(kube.POD, gpu_pod("other-gpu-0", "other"))
+    assert observer.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 1}}
+
+
+def test_what_the_cluster_offers_is_known_by_the_kinds_that_it_knows() -> None:
+    store = Store()
+    observer = Observer(store, CLUSTER)
+    assert observer.cluster() == CLUSTER
+    store.replace(kube.TRAFFIC_POLICY, None, frozenset())
+    store.replace(kube.HTTP_ROUTE, None, frozenset())
+    assert (observer.cluster().gateway_api, observer.cluster().envoy_gateway) == (False, False)

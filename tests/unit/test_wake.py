@@ -1,0 +1,264 @@
+"""The queue, on an event loop whose clock is ours."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from heteroserve.wake import LONGEST_PAUSE_SECONDS, Subject, Wake, pause_seconds
+
+A, B, C = (Subject(kind="InferenceDeployment", namespace="demo", name=name) for name in "abc")
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """An event loop that does not wait: when nothing is left to do, the next timer's time has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    def time(self) -> float:
+        return self.seconds
+
+    def _run_once(self) -> None:
+        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        due = [timer.when() for timer in timers if not timer.cancelled()]
+        if not self._ready and due:  # type: ignore[attr-defined]
+            self.seconds = max(self.seconds, min(due))
+        super()._run_once()  # type: ignore[misc]
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Runs a story on its own clock."""
+    with asyncio.Runner(loop_factory=Clock) as runner:
+        return runner.run(coroutine)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def drain(wake: Wake) -> list[Subject]:
+    """Everything that waits, in its order, each done at once."""
+    taken: list[Subject] = []
+    while True:
+        try:
+            async with asyncio.timeout(0):
+                subject = await wake.get()
+        except TimeoutError:
+            return taken
+        taken.append(subject)
+        wake.done(subject)
+
+
+# --- Order -----------------------------------------------------------------------------------------------------------
+
+
+def test_first_come_first_served() -> None:
+    async def story() -> list[Subject]:
+        wake = Wake()
+        for subject in (B, A, C):
+            wake.add(subject)
+        return await drain(wake)
+
+    assert run(story()) == [B, A, C]
+
+
+def test_what_is_urgent_goes_first() -> None:
+    async def story() -> list[Subject]:
+        wake = Wake()
+        wake.add(A)
+        wake.add(B, urgent=True)
+        wake.add(C)
+        return await drain(wake)
+
+    assert run(story()) == [B, A, C]
+
+
+def test_asking_twice_is_asking_once() -> None:
+    async def story() -> list[Subject]:
+        wake = Wake()
+        for urgent in (False, False, True, False, True):
+            wake.add(A, urgent=urgent)
+        return await drain(wake)
+
+    assert run(story()) == [A]
+
+
+def test_what_waits_can_become_urgent_and_stays_so() -> None:
+    async def story() -> list[Subject]:
+        wake = Wake()
+        wake.add(A)
+        wake.add(B)
+        wake.add(B, urgent=True)
+        wake.add(B)
+        return await drain(wake)
+
+    assert run(story()) == [B, A]
+
+
+def test_who_waits_for_work_is_woken() -> None:
+    async def story() -> Subject:
+        wake = Wake()
+        worker = asyncio.create_task(wake.get())
+        await asyncio.sleep(0)
+        wake.add(A)
+        return await worker
+
+    assert run(story()) == A
+
+
+def test_every_worker_gets_a_share() -> None:
+    async def story() -> set[Subject]:
+        wake = Wake()
+        workers = [asyncio.create_task(wake.get()) for _ in range(3)]
+        await asyncio.sleep(0)
+        for subject in (A, B, C):
+            wake.add(subject)
+        return set(await asyncio.gather(*workers))
+
+    assert run(story()) == {A, B, C}
+
+
+# --- One worker per key ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_being_worked_on_is_given_to_nobody_else_and_once_more_afterwards() -> None:
+    async def story() -> tuple[list[Subject], list[Subject], list[Subject]]:
+        wake = Wake()
+        wake.add(A)
+        running = await wake.get()
+        wake.add(A)
+        wake.add(A, urgent=True)
+        wake.add(B)
+        meanwhile = await drain(wake)
+        wake.done(running)
+        return meanwhile, await drain(wake), await drain(wake)
+
+    assert run(story()) == ([B], [A], [])
+
+
+def test_what_became_urgent_meanwhile_is_urgent_afterwards() -> None:
+    async def story() -> list[Subject]:
+        wake = Wake()
+        wake.add(A)
+        running = await wake.get()
+        wake.add(B)
+        wake.add(A, urgent=True)
+        wake.add(A)
+        wake.done(running)
+        return await drain(wake)
+
+    assert run(story()) == [A, B]
+
+
+def test_no_two_workers_ever_hold_the_same_key() -> None:
+    async def story() -> int:
+        wake, held, most = Wake(), list[Subject](), 0
+
+        async def work() -> None:
+            nonlocal most
+            while True:
+                subject = await wake.get()
+                held.append(subject)
+                most = max(most, held.count(subject))
+                await asyncio.sleep(1)
+                held.remove(subject)
+                wake.done(subject)
+
+        workers = [asyncio.create_task(work()) for _ in range(4)]
+        for _ in range(20):
+            for subject in (A, B):
+                wake.add(subject)
+            await asyncio.sleep(0.3)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        return most
+
+    assert run(story()) == 1
+
+
+# --- Later -----------------------------------------------------------------------------------------------------------
+
+
+def test_later_means_later() -> None:
+    async def story() -> tuple[list[Subject], Subject, float]:
+        wake = Wake()
+        wake.add_after(A, 5)
+        return await drain(wake), await wake.get(), now()
+
+    assert run(story()) == ([], A, 5)
+
+
+@pytest.mark.parametrize(("first", "second"), [(5, 9), (9, 5)])
+def test_a_second_call_moves_the_time(first: float, second: float) -> None:
+    async def story() -> tuple[float, list[Subject]]:
+        wake = Wake()
+        wake.add_after(A, first)
+        wake.add_after(A, second)
+        wake.done(await wake.get())
+        at = now()
+        await asyncio.sleep(20)
+        return at, await drain(wake)
+
+    assert run(story()) == (second, [])
+
+
+def test_what_is_later_can_be_wanted_sooner() -> None:
+    async def story() -> tuple[float, float]:
+        wake = Wake()
+        wake.add_after(A, 5)
+        wake.add(A)
+        wake.done(await wake.get())
+        first = now()
+        await wake.get()
+        return first, now()
+
+    assert run(story()) == (0, 5)
+
+
+# --- Failures --------------------------------------------------------------------------------------------------------
+
+
+def test_pauses_grow_to_half_a_minute() -> None:
+    assert [pause_seconds(failures) for failures in (0, 1, 2, 3, 4, 5, 6, 7)] == [0, 1, 2, 4, 8, 16, 30, 30]
+    assert pause_seconds(10**9) == LONGEST_PAUSE_SECONDS
+
+
+def test_a_failure_is_tried_again_after_a_pause_that_grows_until_it_goes_well() -> None:
+    async def story() -> list[float]:
+        wake, starts = Wake(), list[float]()
+        wake.add(A)
+        for outcome in (wake.failed, wake.failed, wake.failed, wake.done, wake.failed, wake.done):
+            subject = await wake.get()
+            starts.append(now())
+            outcome(subject)
+            if outcome == wake.done:
+                wake.add(A)
+        return starts
+
+    assert run(story()) == [0, 1, 3, 7, 7, 8]
+
+
+def test_failing_says_how_long_the_pause_is() -> None:
+    async def story() -> list[float]:
+        wake, pauses = Wake(), list[float]()
+        for _ in range(3):
+            wake.add(A)
+            pauses.append(wake.failed(await wake.get()))
+        return pauses
+
+    assert run(story()) == [1, 2, 4]
+
+
+def test_the_failures_of_one_delay_nobody_else() -> None:
+    async def story() -> tuple[Subject, float]:
+        wake = Wake()
+        wake.add(A)
+        wake.failed(await wake.get())
+        wake.add(B)
+        return await wake.get(), now()
+
+    assert run(story()) == (B, 0)
