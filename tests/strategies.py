@@ -299,11 +299,13 @@ _rps = st.sampled_from((0.0, 10.0, 33.3, 100.0, 500.0)) | st.floats(1e-3, 1e4)
 _rooms = st.none() | small
 
 
+_problems = st.sampled_from((None, None, None, PodProblem.UNSCHEDULABLE, PodProblem.MODEL))
+
+
 @st.composite
-def supplies(draw: st.DrawFn, name: str, *, schedulable: bool = False) -> Supply:
+def supplies(draw: st.DrawFn, name: str) -> Supply:
     """A class as sizing sees it."""
-    low, ready = draw(small) % 4, draw(small) % 7
-    waiting = builders.pod(f"{name}-x", ready=False, node=None, problem=PodProblem.UNSCHEDULABLE)
+    low, ready, problem = draw(small) % 4, draw(small) % 7, draw(_problems)
     return builders.supply(
         name,
         rps=draw(_rps),
@@ -314,10 +316,10 @@ def supplies(draw: st.DrawFn, name: str, *, schedulable: bool = False) -> Supply
         nodes=draw(small) % 3,
         ready=ready,
         placed=ready + draw(small) % 3,
-        problems=(waiting,) if not schedulable and draw(_rarely) else (),
+        problems=(builders.pod(f"{name}-x", ready=False, problem=problem),) if problem else (),
     )
 
 
-def supply_sets(*, schedulable: bool = False, most: int = 5) -> st.SearchStrategy[tuple[Supply, ...]]:
-    sets = [st.tuples(*(supplies(n, schedulable=schedulable) for n in NAMES[:count])) for count in range(1, most + 1)]
-    return st.one_of(sets)
+def supply_sets(*, most: int = 5) -> st.SearchStrategy[tuple[Supply, ...]]:
+    """One to `most` classes."""
+    return st.one_of(st.tuples(*(supplies(name) for name in NAMES[:count])) for count in range(1, most + 1))

@@ -5,11 +5,12 @@
 one_at_a_time "$0" "$@"
 
 remove_cluster() {
-  # nothing in them is worth a slow stop, and a paused one would never stop
+  # nothing in them is worth a slow stop, and a paused one would never stop; one whose process died with its session is
+  # "running" to podman all the same, cannot be killed, and can be removed
   for node in "$control_plane" "${workers[@]}"; do
     case $(state "$node") in
-      paused) engine unpause "$node" && engine kill "$node" ;;
-      running) engine kill "$node" ;;
+      paused) engine unpause "$node" && engine kill "$node" || true ;;
+      running) engine kill "$node" || true ;;
     esac
   done
   if command -v kind >/dev/null; then

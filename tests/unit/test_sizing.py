@@ -8,6 +8,7 @@ from heteroserve.model.plan import Why
 from heteroserve.model.snapshot import PodProblem
 
 WAITING = builders.pod("gpu-w", node=None, ready=False, problem=PodProblem.UNSCHEDULABLE, message="0/2 nodes")
+BROKEN = builders.pod("gpu-b", ready=False, problem=PodProblem.MODEL, message="failed to load")
 CPU, GPU, FPGA = (builders.supply(name) for name in ("cpu", "gpu", "fpga"))
 Numbers = dict[str, tuple[int, Why]]
 
@@ -64,6 +65,21 @@ SIZES = {
         supplies=(builders.supply("gpu", ready=1, placed=1, problems=(WAITING,)), FPGA),
         rps=1900,
         want={"gpu": (2, Why.UNSCHEDULABLE), "fpga": (2, Why.DEMAND)},
+    ),
+    "no more than one pod waits for the scheduler": Size(
+        supplies=(builders.supply("gpu", ready=1, placed=1, problems=(WAITING,)), FPGA),
+        rps=9000,
+        want={"gpu": (2, Why.UNSCHEDULABLE), "fpga": (10, Why.MAXIMUM)},
+    ),
+    "pods that fail do not count, and no more than one of them is kept": Size(
+        supplies=(builders.supply("gpu", placed=0, problems=(BROKEN,)), CPU),
+        rps=900,
+        want={"gpu": (1, Why.FAILING), "cpu": (9, Why.DEMAND)},
+    ),
+    "a minimum of which pods fail is kept": Size(
+        supplies=(builders.supply("gpu", low=3, placed=2, problems=(BROKEN,)), CPU),
+        rps=1000,
+        want={"gpu": (3, Why.FAILING), "cpu": (0, Why.DEMAND)},
     ),
     "a class that is too slow gets no more than its minimum": Size(
         supplies=(builders.supply("cpu", rps=0.0, low=1), GPU),

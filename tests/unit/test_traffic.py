@@ -15,6 +15,7 @@ class Split:
 
     shares: tuple[Share, ...]
     last: dict[str, int] = field(default_factory=dict)
+    overloaded: bool = False
     want: dict[str, int]
 
 
@@ -32,6 +33,12 @@ SPLITS = {
     ),
     "a class that is too slow gets nothing while another keeps the objective": Split(
         shares=(share("cpu", 9, rps=0.0, fastest=900.0), share("gpu", 1)), want={"cpu": 0, "gpu": 100}
+    ),
+    "better slow than overloaded": Split(
+        shares=(share("cpu", 9, rps=0.0, fastest=100.0), share("gpu", 1)), overloaded=True, want={"cpu": 47, "gpu": 53}
+    ),
+    "overloaded with nothing but what was never measured": Split(
+        shares=(share("cpu", 1, rps=0.0), share("gpu", 1, rps=0.0)), overloaded=True, want={"cpu": 50, "gpu": 50}
     ),
     "better slow than not at all": Split(
         shares=(share("cpu", 1, rps=0.0, fastest=100.0), share("gpu", 1, rps=0.0, fastest=300.0)),
@@ -58,12 +65,12 @@ SPLITS = {
 
 @builders.table(SPLITS)
 def test_the_split_of_the_traffic(case: Split) -> None:
-    assert split_traffic(case.shares, case.last) == case.want
+    assert split_traffic(case.shares, case.last, overloaded=case.overloaded) == case.want
 
 
 @builders.table(SPLITS)
 def test_the_order_of_the_classes_does_not_matter(case: Split) -> None:
-    assert split_traffic(case.shares[::-1], case.last) == case.want
+    assert split_traffic(case.shares[::-1], case.last, overloaded=case.overloaded) == case.want
 
 
 def test_the_order_of_summing_does_not_show() -> None:

@@ -1,0 +1,209 @@
+"""The writer, against an API server in memory: what is written, what is left alone, and what is removed."""
+
+import copy
+from typing import Any
+
+import pytest
+
+import builders
+from heteroserve import kube
+from heteroserve.act.apply import Writer
+from heteroserve.act.difference import stamp
+from heteroserve.errors import Reject, Retry
+from heteroserve.model.outcome import Outcome, Refusal
+from heteroserve.observe.store import Store
+from heteroserve.render.metadata import manifest
+
+DIGITS = builders.deployment()
+Address = tuple[str, str]
+
+
+class Api:
+    """Holds objects by kind and name; refuses the kinds in `refuses`, and writes fields as it likes."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Address, builders.JSON] = {}
+        self.refuses: dict[str, Exception] = {}
+        self.calls: list[str] = []
+        self.version = 100
+
+    async def get(self, kind: kube.Kind, namespace: str, name: str) -> builders.JSON | None:
+        self.calls.append(f"get {kind.kind}/{name}")
+        return copy.deepcopy(self.objects.get((kind.kind, name)))
+
+    async def apply(self, kind: kube.Kind, body: builders.JSON) -> builders.JSON:
+        name = body["metadata"]["name"]
+        self.calls.append(f"apply {kind.kind}/{name}")
+        if kind.kind in self.refuses:
+            raise self.refuses[kind.kind]
+        self.version += 1
+        stored = copy.deepcopy(body)
+        stored["metadata"] |= {"uid": f"uid-{name}", "resourceVersion": str(self.version)}
+        if stored.get("spec", {}).get("cpu") == "1000m":
+            stored["spec"]["cpu"] = "1"  # as an API server writes it
+        self.objects[kind.kind, name] = stored
+        return copy.deepcopy(stored)
+
+    async def delete(self, kind: kube.Kind, namespace: str, name: str, *, uid: str) -> None:
+        self.calls.append(f"delete {kind.kind}/{name} {uid}")
+        del self.objects[kind.kind, name]
+
+
+class World:
+    """An API server, a store that has seen all of it, and a writer."""
+
+    def __init__(self, *objects: builders.JSON) -> None:
+        self.api, self.store = Api(), Store()
+        self.writer = Writer(self.api, self.store)  # type: ignore[arg-type]
+        for raw in objects:
+            self.api.objects[raw["kind"], raw["metadata"]["name"]] = raw
+            self.store.put(kube.BY_KIND[raw["kind"]], raw)
+
+    async def act(self, *manifests: builders.JSON, untouched: frozenset[str] = frozenset(), at: float = 0.0) -> Outcome:
+        self.api.calls.clear()
+        return await self.writer.act(DIGITS, manifests, untouched, at)
+
+
+def service(name: str = "digits", class_name: str | None = None, **spec: Any) -> builders.JSON:
+    return {**manifest(DIGITS, "v1", "Service", name, class_name), "spec": spec}
+
+
+def live(wanted: builders.JSON, *, owner: str = "uid-digits", **metadata: Any) -> builders.JSON:
+    """An object as it stands in the cluster, with a controller of that UID."""
+    stored = copy.deepcopy(stamp(wanted))
+    stored["metadata"] |= {"uid": f"uid-{stored['metadata']['name']}", "resourceVersion": "1", **metadata}
+    stored["metadata"]["ownerReferences"][0]["uid"] = owner
+    return stored
+
+
+async def test_what_is_not_there_is_written_in_the_order_given() -> None:
+    world = World()
+    outcome = await world.act(service("b"), service("a"))
+    assert outcome == Outcome(written=("Service/b", "Service/a"))
+    assert world.api.calls == ["get Service/b", "apply Service/b", "get Service/a", "apply Service/a"]
+
+
+async def test_what_is_in_place_costs_no_request() -> None:
+    world = World(live(service(type="ClusterIP")))
+    assert await world.act(service(type="ClusterIP")) == Outcome()
+    assert world.api.calls == []
+
+
+async def test_what_was_written_is_in_place() -> None:
+    world = World()
+    await world.act(service(type="ClusterIP"))
+    assert await world.act(service(type="ClusterIP")) == Outcome()
+    assert world.api.calls == []
+
+
+async def test_what_somebody_changed_is_written_again() -> None:
+    changed = live(service(type="ClusterIP"))
+    changed["spec"]["type"] = "NodePort"
+    world = World(changed)
+    assert (await world.act(service(type="ClusterIP"))).written == ("Service/digits",)
+
+
+async def test_what_the_api_server_writes_in_another_way_is_in_place() -> None:
+    world = World()
+    await world.act(service(cpu="1000m"))
+    assert await world.act(service(cpu="1000m")) == Outcome()
+
+
+async def test_but_not_when_somebody_changes_it_afterwards() -> None:
+    world = World()
+    await world.act(service(cpu="1000m"))
+    changed = copy.deepcopy(world.api.objects["Service", "digits"])
+    changed["metadata"]["resourceVersion"], changed["spec"]["cpu"] = "999", "2"
+    world.store.put(kube.SERVICE, changed)
+    assert (await world.act(service(cpu="1000m"))).written == ("Service/digits",)
+
+
+# --- What is not ours ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_namesake_of_somebody_else_is_never_touched(*, known: bool) -> None:
+    foreign = builders.raw("Service", "digits", ownerReferences=[])
+    world = World(foreign)
+    if not known:
+        world.store.remove(kube.SERVICE, foreign)
+    outcome = await world.act(service(), service("digits-cpu"))
+    assert [r.reason for r in outcome.refused] == ["NameTaken"]
+    assert outcome.written == ("Service/digits-cpu",)
+    assert world.api.objects["Service", "digits"] == foreign
+
+
+async def test_a_namesake_of_our_earlier_life_is_waited_for() -> None:
+    world = World(live(service(), owner="uid-earlier"))
+    with pytest.raises(Retry, match="not collected yet"):
+        await world.act(service(type="ClusterIP"))
+
+
+# --- Refusals --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_refusal_is_told_and_the_rest_is_written() -> None:
+    world = World()
+    world.api.refuses["NetworkPolicy"] = Reject("Forbidden", "NetworkPolicy refused: quota")
+    outcome = await world.act({**service("x"), "kind": "NetworkPolicy"}, service())
+    assert outcome == Outcome(
+        written=("Service/digits",), refused=(Refusal(reason="Forbidden", message="NetworkPolicy refused: quota"),)
+    )
+
+
+async def test_a_refused_manifest_is_told_again_and_sent_again_only_after_a_minute_or_a_change() -> None:
+    world = World()
+    world.api.refuses["Service"] = Reject("Invalid", "no")
+    outcomes = [await world.act(service(a=1), at=0.0), await world.act(service(a=1), at=59.0)]
+    assert outcomes[0] == outcomes[1]
+    assert world.api.calls == []
+    await world.act(service(a=2), at=59.0)
+    assert "apply Service/digits" in world.api.calls
+    await world.act(service(a=2), at=120.0)
+    assert "apply Service/digits" in world.api.calls
+
+
+async def test_a_refusal_ends_when_the_api_server_takes_it() -> None:
+    world = World()
+    world.api.refuses["Service"] = Reject("Forbidden", "no")
+    await world.act(service(), at=0.0)
+    world.api.refuses.clear()
+    assert (await world.act(service(), at=60.0)).refused == ()
+
+
+async def test_when_the_api_server_is_away_what_was_written_stays() -> None:
+    world = World()
+    world.api.refuses["NetworkPolicy"] = Retry("ApiUnavailable", "away")
+    with pytest.raises(Retry):
+        await world.act(service(), {**service("x"), "kind": "NetworkPolicy"}, service("never"))
+    assert world.api.objects.keys() == {("Service", "digits")}
+    world.api.refuses.clear()
+    assert (await world.act(service(), service("never"))).written == ("Service/never",)
+
+
+# --- What is no longer wanted ----------------------------------------------------------------------------------------
+
+
+async def test_what_is_ours_and_no_longer_wanted_is_removed_by_its_uid() -> None:
+    world = World(live(service()), live(service("digits-old", "old")))
+    assert (await world.act(service())).written == ("Service/digits-old",)
+    assert world.api.calls == ["delete Service/digits-old uid-digits-old"]
+    assert world.store.get(kube.SERVICE, ("demo", "digits-old")) is None
+
+
+async def test_a_class_that_is_not_to_be_touched_keeps_its_objects() -> None:
+    world = World(live(service("digits-old", "old")), live(service("digits-gone", "gone")))
+    assert (await world.act(untouched=frozenset({"old"}))).written == ("Service/digits-gone",)
+
+
+async def test_what_carries_our_label_and_is_not_ours_is_never_removed() -> None:
+    world = World(live(service("digits-old", "old"), owner="uid-of-somebody"))
+    assert await world.act() == Outcome()
+
+
+async def test_what_is_remembered_of_deleted_objects_is_dropped() -> None:
+    world = World()
+    await world.act(service(cpu="1000m"))
+    world.store.remove(kube.SERVICE, world.api.objects["Service", "digits"])
+    world.writer.forget_deleted()
+    assert (await world.act(service(cpu="1000m"))).written == ("Service/digits",)
