@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 
 hypothesis.settings.register_profile(
-    "ci", max_examples=60, derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "ci", max_examples=40, derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.register_profile(
     "deep",

@@ -88,25 +88,19 @@ class Kube:
         path = self._path(kind, namespace, name)
         return await self._ask(kind, lambda: self._client.request("get", path, **_OPTIONS))
 
-    async def apply(self, kind: Kind, body: Object, *, subresource: str = "") -> Object:
+    async def apply(self, kind: Kind, body: Object) -> Object:
         """Server-side apply of exactly the fields in `body`, under our one field manager.
 
         Conflicts are forced: we only send fields that nobody else has any business with.
         """
         path = self._path(kind, body["metadata"].get("namespace"), body["metadata"]["name"])
-        path += f"/{subresource}" if subresource else ""
-        return await self._write(
-            kind,
-            lambda: self._client.request(
-                "patch",
-                path,
-                body=body,
-                content_type="application/apply-patch+yaml",
-                field_manager=FIELD_MANAGER,
-                force_conflicts=True,
-                **_OPTIONS,
-            ),
-        )
+        return await self._patch(kind, path, body, "application/apply-patch+yaml", force_conflicts=True)
+
+    async def replace_status(self, kind: Kind, namespace: str | None, name: str, status: Object) -> Object:
+        """Makes `status` the whole status, what anybody else once wrote into it included."""
+        path = f"{self._path(kind, namespace, name)}/status"
+        body = [{"op": "add", "path": "/status", "value": status}]
+        return await self._patch(kind, path, body, "application/json-patch+json")
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """Creates an object that nobody updates (an Event)."""
@@ -132,6 +126,10 @@ class Kube:
             client=self._client,
         )
         return str(resource.path(name=name, namespace=namespace))
+
+    async def _patch(self, kind: Kind, path: str, body: Any, content_type: str, **options: Any) -> Object:
+        options = {"body": body, "content_type": content_type, "field_manager": FIELD_MANAGER, **options, **_OPTIONS}
+        return await self._write(kind, lambda: self._client.request("patch", path, **options))
 
     async def _write(self, kind: Kind, request: Callable[[], Awaitable[Any]]) -> Object:
         API_WRITES.inc()

@@ -77,8 +77,15 @@ STEPS = {
         want_replicas={"cpu": (5, Why.DEMAND)},
         want_pending={"cpu": builders.pending(300, 1)},
     ),
-    "the last one may go": Follow(
+    "the last one may go, which is remembered until its traffic is gone": Follow(
         replicas={"cpu": 1, "gpu": 1},
+        wanted={"cpu": 0, "gpu": 1},
+        pending={"cpu": builders.pending(300, 0)},
+        want_replicas={"cpu": (0, Why.DEMAND), "gpu": (1, Why.DEMAND)},
+        want_pending={"cpu": builders.pending(300, 0)},
+    ),
+    "once it is gone nothing is remembered": Follow(
+        replicas={"cpu": 0, "gpu": 1},
         wanted={"cpu": 0, "gpu": 1},
         pending={"cpu": builders.pending(300, 0)},
         want_replicas={"cpu": (0, Why.DEMAND), "gpu": (1, Why.DEMAND)},

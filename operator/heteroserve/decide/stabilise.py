@@ -98,7 +98,8 @@ def _shrink(
         message = f"down to {pending.replicas} when the demand stays low for {window_seconds} s"
         return Settled(replicas=current, why=Why.STABILISING, message=message, pending=pending)
     target = max(pending.replicas, current - max(1, current // 2))
-    reached = target == pending.replicas == want.replicas
+    # the way to none takes one more cycle, in which the traffic leaves: the window must not start anew meanwhile
+    reached = target == pending.replicas == want.replicas > 0
     return Settled(replicas=target, why=want.why, message=want.message, pending=None if reached else pending)
 
 

@@ -9,7 +9,7 @@ from heteroserve.kube import Kube, Object
 from heteroserve.model.deployment import Key
 from heteroserve.model.plan import ClassPlan
 from heteroserve.model.snapshot import ConditionState, DecisionRecord
-from heteroserve.observe.store import Store
+from heteroserve.observe.store import Name, Store
 from heteroserve.status.compute import Status
 from heteroserve.status.hardware import HardwareStatus
 from heteroserve.wake import Subject
@@ -24,8 +24,7 @@ async def write_status(api: Kube, store: Store, key: Key, live: Object, status: 
     """Writes the status of an InferenceDeployment if it differs from what stands there."""
     wanted = as_json(status)
     if wanted != live:
-        metadata = {"name": key.name, "namespace": key.namespace}
-        await _send(api, store, kube.INFERENCE_DEPLOYMENT, metadata, wanted)
+        await _send(api, store, kube.INFERENCE_DEPLOYMENT, (key.namespace, key.name), wanted)
 
 
 async def write_hardware_status(api: Kube, store: Store, name: str, live: Object, status: HardwareStatus) -> None:
@@ -39,7 +38,7 @@ async def write_hardware_status(api: Kube, store: Store, name: str, live: Object
         **({"devices": devices} if status.capacity is not None else {}),
     }
     if wanted != live:
-        await _send(api, store, kube.HARDWARE_CLASS, {"name": name}, wanted)
+        await _send(api, store, kube.HARDWARE_CLASS, ("", name), wanted)
 
 
 async def write_unreadable(
@@ -48,13 +47,11 @@ async def write_unreadable(
     """Says of an object that it cannot be read, and leaves the rest of its status as it is."""
     wanted = {**status, "conditions": [_condition(c) for c in conditions]}
     if wanted != status:
-        metadata = {"name": subject.name, **({"namespace": subject.namespace} if subject.namespace else {})}
-        await _send(api, store, kube.BY_KIND[subject.kind], metadata, wanted)
+        await _send(api, store, kube.BY_KIND[subject.kind], (subject.namespace, subject.name), wanted)
 
 
-async def _send(api: Kube, store: Store, kind: kube.Kind, metadata: Object, status: Object) -> None:
-    body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "status": status}
-    store.put(kind, await api.apply(kind, body, subresource="status"))
+async def _send(api: Kube, store: Store, kind: kube.Kind, name: Name, status: Object) -> None:
+    store.put(kind, await api.replace_status(kind, name[0] or None, name[1], status))
 
 
 def as_json(status: Status) -> Object:
