@@ -235,20 +235,20 @@ class Api:
     """Takes status writes, and answers what an API server would."""
 
     def __init__(self) -> None:
-        self.written: list[tuple[str, builders.JSON, str]] = []
+        self.written: list[tuple[str, str | None, str, builders.JSON]] = []
 
-    async def apply(self, kind: Kind, body: builders.JSON, *, subresource: str = "") -> builders.JSON:
-        self.written.append((kind.kind, body, subresource))
+    async def replace_status(
+        self, kind: Kind, namespace: str | None, name: str, status: builders.JSON
+    ) -> builders.JSON:
+        self.written.append((kind.kind, namespace, name, status))
         answer = builders.raw_deployment() if kind is INFERENCE_DEPLOYMENT else builders.raw_hardware()
-        return {**answer, "status": body["status"]}
+        return {**answer, "status": status}
 
 
 async def test_a_status_is_written_through_its_subresource_and_learned() -> None:
     api, store, status = Api(), Store(), status_of(BUSY)
     await write.write_status(api, store, builders.KEY, {}, status)  # type: ignore[arg-type]
-    head = {"apiVersion": "heteroserve.dev/v1alpha1", "kind": "InferenceDeployment"}
-    body = {**head, "metadata": {"name": "digits", "namespace": "demo"}, "status": as_json(status)}
-    assert api.written == [("InferenceDeployment", body, "status")]
+    assert api.written == [("InferenceDeployment", "demo", "digits", as_json(status))]
     assert store.wishes()[builders.KEY].status == as_json(status)
 
 
@@ -272,17 +272,17 @@ HARDWARE = HardwareStatus(
 async def test_the_status_of_hardware() -> None:
     api = Api()
     await write.write_hardware_status(api, Store(), "gpu", {}, HARDWARE)  # type: ignore[arg-type]
-    ((kind, body, subresource),) = api.written
-    assert (kind, subresource, body["metadata"]) == (HARDWARE_CLASS.kind, "status", {"name": "gpu"})
-    assert parse_conditions(body["status"]) == HARDWARE.conditions
-    assert {key: value for key, value in body["status"].items() if key != "conditions"} == {
+    ((*where, found),) = api.written
+    assert where == [HARDWARE_CLASS.kind, None, "gpu"]
+    assert parse_conditions(found) == HARDWARE.conditions
+    assert {key: value for key, value in found.items() if key != "conditions"} == {
         "observedGeneration": 2,
         "nodes": 3,
         "readyNodes": 2,
         "devices": {"capacity": 8, "allocatable": 6, "free": 1},
     }
-    v1alpha1.HardwareClass.model_validate({**builders.raw_hardware(), "status": body["status"]})
-    await write.write_hardware_status(api, Store(), "gpu", body["status"], HARDWARE)  # type: ignore[arg-type]
+    v1alpha1.HardwareClass.model_validate({**builders.raw_hardware(), "status": found})
+    await write.write_hardware_status(api, Store(), "gpu", found, HARDWARE)  # type: ignore[arg-type]
     assert len(api.written) == 1
 
 
@@ -290,7 +290,7 @@ async def test_the_status_of_hardware_without_devices_has_none() -> None:
     api = Api()
     bare = replace(HARDWARE, capacity=None, allocatable=None, free=None)
     await write.write_hardware_status(api, Store(), "cpu", {}, bare)  # type: ignore[arg-type]
-    assert "devices" not in api.written[0][1]["status"]
+    assert "devices" not in api.written[0][3]
 
 
 async def test_of_what_cannot_be_read_only_the_conditions_are_written() -> None:
@@ -298,7 +298,7 @@ async def test_of_what_cannot_be_read_only_the_conditions_are_written() -> None:
     before = {"replicas": 4}
     conditions = unreadable_conditions((), "spec: Field required", 2, builders.NOW)
     await write.write_unreadable(api, Store(), subject, before, conditions)  # type: ignore[arg-type]
-    status = api.written[0][1]["status"]
+    status = api.written[0][3]
     assert (status["replicas"], parse_conditions(status)) == (4, conditions)
     later = unreadable_conditions(conditions, "spec: Field required", 2, builders.NOW + timedelta(seconds=5))
     await write.write_unreadable(api, Store(), subject, status, later)  # type: ignore[arg-type]
