@@ -7,6 +7,7 @@ which container engine holds the nodes.
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from kit.table import ClassRow
 
 HACK = Path(__file__).parents[1]
 CONTEXT = "kind-heteroserve"
-BY_CONTEXT = ("--context", CONTEXT)
 NAMESPACE, NAME = "demo", "digits"
 CLASS_LABEL = "heteroserve.dev/class"
 RATE = "sum by (pod) (rate(nv_inference_request_success{{namespace='{namespace}'}}[15s]))"
@@ -52,9 +52,10 @@ async def run(*command: str | Path, check: bool = True, stdin: str = "") -> str:
     return out.decode()
 
 
-async def kubectl(*words: str) -> str:
-    """Kubectl on the local cluster."""
-    return await run("kubectl", "--context", CONTEXT, *words)
+async def kubectl(*words: str, stdin: str = "") -> str:
+    """kubectl on the local cluster."""
+    program = shutil.which("kubectl", path=environment()["PATH"]) or "kubectl"
+    return await run(program, "--context", CONTEXT, *words, stdin=stdin)
 
 
 async def addresses() -> dict[str, str]:
