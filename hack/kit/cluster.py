@@ -53,7 +53,7 @@ async def run(*command: str | Path, check: bool = True, stdin: str = "") -> str:
 
 
 async def kubectl(*words: str, stdin: str = "") -> str:
-    """kubectl on the local cluster."""
+    """What kubectl says of the local cluster."""
     program = shutil.which("kubectl", path=environment()["PATH"]) or "kubectl"
     return await run(program, "--context", CONTEXT, *words, stdin=stdin)
 
