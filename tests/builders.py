@@ -357,7 +357,8 @@ def owned(kind: str, name: str, *, class_name: str | None = None, version: int =
     """An object that an InferenceDeployment `digits` owns."""
     labels = {"heteroserve.dev/deployment": "digits"}
     labels |= {"heteroserve.dev/class": class_name} if class_name else {}
-    return {**raw(kind, name, labels=labels, resourceVersion=str(version)), **fields}
+    owners = [{"kind": "InferenceDeployment", "name": "digits", "uid": "uid-digits", "controller": True}]
+    return {**raw(kind, name, labels=labels, ownerReferences=owners, resourceVersion=str(version)), **fields}
 
 
 def by_name(values: Iterable[Any]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ healthy() {
   [[ $(state "$control_plane") == running ]] || return 1
   [[ $way == stock || $(engine container inspect --format '{{.Image}}' "$control_plane") == "$(identity "$node_image")" ]] || return 1
   for node in "${workers[@]}"; do [[ $(state "$node") != absent ]] || return 1; done
-  timeout 10 kubectl get --raw /readyz >/dev/null 2>&1 || return 1
-  [[ $(timeout 10 kubectl get nodes --output name 2>/dev/null | wc -l) == 6 ]]
+  timeout 10 kubectl --context "kind-$cluster" get --raw /readyz >/dev/null 2>&1 || return 1
+  [[ $(timeout 10 kubectl --context "kind-$cluster" get nodes --output name 2>/dev/null | wc -l) == 6 ]]
 }
 exists() { for node in "$control_plane" "${workers[@]}"; do [[ $(state "$node") == absent ]] || return 0; done; return 1; }
 

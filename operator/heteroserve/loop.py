@@ -101,7 +101,10 @@ class Loop:
         match fact:
             case Unreadable():
                 now = datetime.now(UTC).replace(microsecond=0)
-                before = parse_conditions(fact.status)
+                try:
+                    before = parse_conditions(fact.status)
+                except (ValueError, OverflowError):  # the status is what cannot be read: it starts anew
+                    before = ()
                 conditions = unreadable_conditions(before, fact.message, fact.generation, now)
                 await write_unreadable(self._kube, self._store, subject, fact.status, conditions)
             case Hardware():

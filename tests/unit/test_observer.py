@@ -83,6 +83,15 @@ def test_a_picture_in_full() -> None:
     )
 
 
+def test_what_only_carries_our_labels_is_not_ours() -> None:
+    foreign = builders.owned("Deployment", "digits-z", class_name="cpu", spec={"replicas": 0})
+    foreign["metadata"]["ownerReferences"] = []
+    ours = builders.owned("Deployment", "digits-cpu", class_name="cpu", spec={"replicas": 3})
+    strangers_route = route("HTTPRoute", accepted="True") | {"metadata": {**foreign["metadata"], "name": "a"}}
+    found = observe(ours, foreign, strangers_route)
+    assert (found.replicas, found.route) == ({"cpu": 3}, None)
+
+
 def test_a_picture_of_nothing() -> None:
     found = observe()
     assert (found.pods, found.nodes, found.replicas, found.route) == ((), (), {}, None)

@@ -11,6 +11,9 @@ from heteroserve.model.snapshot import DecisionRecord, Snapshot
 REPEAT_SECONDS = 300.0
 """How long a decision that cannot be carried out (a quota refuses it, say) is not told again."""
 
+TOLD_LENGTH = 128
+"""What the status keeps of before and after."""
+
 TRAFFIC = ""
 """No class: the record of a new split is about all of them."""
 
@@ -28,7 +31,8 @@ def record_changes(snapshot: Snapshot, classes: tuple[ClassPlan, ...]) -> tuple[
 def _repeats(snapshot: Snapshot, change: DecisionRecord) -> bool:
     """Whether the last decision about the same thing said the same a moment ago: it did not come true, and was told."""
     last = next((d for d in snapshot.memory.decisions if d.class_name == change.class_name), None)
-    same = last is not None and (last.before, last.after) == (change.before, change.after)
+    told = (change.before[:TOLD_LENGTH], change.after[:TOLD_LENGTH])
+    same = last is not None and (last.before[:TOLD_LENGTH], last.after[:TOLD_LENGTH]) == told
     return same and last is not None and (snapshot.now - last.time).total_seconds() < REPEAT_SECONDS
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from heteroserve import kube
-from heteroserve.model.deployment import Key
 from heteroserve.model.snapshot import Cluster, Pod, RouteState, Snapshot
 from heteroserve.observe.metrics import FleetSamples, signals_for
 from heteroserve.observe.parse import parse_route
@@ -38,8 +37,8 @@ class Observer:
             nodes=self._store.nodes(),
             pods=pods,
             devices_taken=subtract(self.devices_taken(), devices_of(pods)),
-            replicas=self._replicas(key),
-            route=self._route(key),
+            replicas=self._replicas(wish),
+            route=self._route(wish),
             signals=signals_for(samples, key, pods),
             memory=wish.memory,
             cluster=self.cluster(),
@@ -62,15 +61,21 @@ class Observer:
             self._taken = (revision, devices_of(self._store.facts(kube.POD)))
         return self._taken[1]
 
-    def _replicas(self, key: Key) -> dict[str, int]:
+    def _own(self, kind: kube.Kind, wish: Wish) -> list[kube.Object]:
+        """What is ours by owner: a label alone anybody can set."""
+        key, uid = wish.deployment.key, wish.deployment.uid
+        found: list[kube.Object] = self._store.owned(kind, key)
+        return [raw for raw in found if any(o.get("uid") == uid for o in raw["metadata"].get("ownerReferences", ()))]
+
+    def _replicas(self, wish: Wish) -> dict[str, int]:
         return {
             raw["metadata"]["labels"].get(CLASS_LABEL, ""): raw["spec"].get("replicas", 1)
-            for raw in self._store.owned(kube.DEPLOYMENT, key)
+            for raw in self._own(kube.DEPLOYMENT, wish)
         }
 
-    def _route(self, key: Key) -> RouteState | None:
-        routes = self._store.owned(kube.HTTP_ROUTE, key) + self._store.owned(kube.GRPC_ROUTE, key)
-        states = [parse_route(route, key.name) for route in routes]
+    def _route(self, wish: Wish) -> RouteState | None:
+        routes = self._own(kube.HTTP_ROUTE, wish) + self._own(kube.GRPC_ROUTE, wish)
+        states = [parse_route(route, wish.deployment.key.name) for route in routes]
         refused = [state for state in states if state.accepted is False]
         # the weights are those of the HTTPRoute; what any of the two is refused for is what matters
         return replace(states[0], accepted=False, message=refused[0].message) if refused else next(iter(states), None)

@@ -195,7 +195,7 @@ def _hardware(raw: Object) -> Hardware | Unreadable:
 def _readable(raw: Object, parse: Callable[[], Fact]) -> Fact | Unreadable:
     try:
         return parse()
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, OverflowError) as error:
         return Unreadable(
             generation=raw["metadata"].get("generation", 0), message=_first_line(error), status=raw.get("status", {})
         )

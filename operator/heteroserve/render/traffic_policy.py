@@ -56,9 +56,10 @@ def _duration(milliseconds: int) -> str:
 
 
 def _active(deployment: InferenceDeployment) -> Manifest:
+    """Asks for the model in any version: while one replaces another, the old replicas are as healthy as before."""
     return {
         "type": "HTTP",
-        "http": {"path": deployment.model.ready_path, "method": "GET", "expectedStatuses": [200]},
+        "http": {"path": f"/v2/models/{deployment.model.name}/ready", "method": "GET", "expectedStatuses": [200]},
         "interval": "500ms",
         "timeout": "500ms",
         "unhealthyThreshold": 2,

@@ -27,6 +27,7 @@ GRACE_SECONDS = PRE_STOP_SECONDS + EXIT_TIMEOUT_SECONDS + 10
 NODE_GONE_SECONDS = 20
 STARTUP_SECONDS = 600
 SHARED_MEMORY = "256Mi"
+DEFAULT_ENV = {"HOME": "/tmp"}  # noqa: S108 -- the pod's own emptyDir
 USER_ID = 1000
 """`triton-server` in NVIDIA's image."""
 
@@ -91,12 +92,13 @@ def _pod(deployment: InferenceDeployment, target: ClassTarget, hardware: Hardwar
 
 def _container(model: Model, target: ClassTarget, hardware: HardwareClass) -> Manifest:
     devices = {d.resource: str(d.quantity) for d in hardware.devices}
+    given = {name for name, _ in hardware.runtime.env}
     return {
         "name": "triton",
         "image": hardware.runtime.image,
         "args": _args(model, target, hardware),
         "env": [
-            {"name": "HOME", "value": "/tmp"},  # noqa: S108 -- the pod's own emptyDir
+            *({"name": name, "value": value} for name, value in DEFAULT_ENV.items() if name not in given),
             *({"name": name, "value": value} for name, value in hardware.runtime.env),
         ],
         **source_env(model.source),
