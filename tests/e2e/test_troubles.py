@@ -1,11 +1,12 @@
 """What only the cluster can tell becomes a condition and an Event that name the cause within 30 s."""
 
+import asyncio
 import copy
 from typing import Any
 
 import pytest
 
-from e2e.conftest import Served, apply, samples
+from e2e.conftest import Served, apply, samples, serving_everywhere
 from kit.cluster import kubectl
 
 TOLD_SECONDS = 30.0
@@ -67,6 +68,17 @@ async def test_a_model_that_does_not_load_leaves_the_last_good_one_serving(digit
         await digits_served.apply()
         await digits_served.until(lambda view: view.condition("ModelReady")[0] == "True", within=90)
         assert load.summary().failed == 0, load.failures()[:5]
+
+
+async def test_a_wrong_version_leaves_the_last_one_serving(digits_served: Served) -> None:
+    spec = digits_served.manifest["spec"]
+    async with digits_served.load(20) as load:
+        await digits_served.apply(model=spec["model"] | {"version": "7"})
+        await asyncio.sleep(15)
+        await digits_served.apply()
+        await digits_served.until(serving_everywhere, within=120)
+        summary = load.summary()
+    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
 
 
 async def test_a_version_that_is_not_in_the_repository(served: Served) -> None:

@@ -117,7 +117,6 @@ def test_the_pod_contract() -> None:
         ],
         "topologySpreadConstraints": [
             {**spread, "topologyKey": "kubernetes.io/hostname"},
-            {**spread, "topologyKey": "topology.kubernetes.io/zone"},
         ],
         "securityContext": {
             "runAsNonRoot": True,

@@ -70,9 +70,8 @@ def _pod(deployment: InferenceDeployment, target: ClassTarget, hardware: Hardwar
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "nodeSelector": dict(hardware.node_selector),
         "tolerations": _tolerations(hardware),
-        "topologySpreadConstraints": [
-            _spread(deployment, target, key) for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
-        ],
+        # over nodes alone: the scheduler ignores soft constraints on nodes that lack one of their labels (a zone)
+        "topologySpreadConstraints": [_spread(deployment, target, "kubernetes.io/hostname")],
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER_ID,
