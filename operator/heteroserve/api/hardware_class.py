@@ -152,7 +152,7 @@ class Devices(Model):
     """Devices that pods can be given: those of the device plugin that are healthy."""
 
     free: Count | None = None
-    """Allocatable devices on ready nodes that no pod holds."""
+    """Allocatable devices on ready nodes that no pod of an InferenceDeployment holds."""
 
 
 class HardwareClassStatus(Model):
@@ -193,7 +193,7 @@ class HardwareClass(Object):
             Column("Accelerator", "string", ".spec.accelerator", "What computes."),
             Column("Ready", "integer", ".status.readyNodes", "Nodes of the class that can serve."),
             Column("Nodes", "integer", ".status.nodes", "Nodes of the class."),
-            Column("Free", "integer", ".status.devices.free", "Devices that no pod holds."),
+            Column("Free", "integer", ".status.devices.free", "Devices that no pod of ours holds."),
             Column("Cost/h", "string", ".spec.cost.perHour", "Price of one replica for one hour."),
             Column(
                 "Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why the class is ready or not.", 1
