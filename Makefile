@@ -11,7 +11,7 @@ PY_FOLDERS := operator hack tests triton_models
 
 .PHONY: demo
 demo: install  ## a real cluster, a trained model on three hardware classes, load, a killed node: all on screen
-	PYTHONPATH=hack $(BIN)/python -m kit.demo
+	PYTHONPATH=hack:triton_models $(BIN)/python -m kit.demo
 
 .PHONY: test
 test: check install programs  ## all tests, the end-to-end ones on the local cluster included

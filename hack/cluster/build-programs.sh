@@ -3,11 +3,11 @@
 # changed is built again. For machines without an image registry; elsewhere nothing here is needed.
 # Cold on 2 cores: about 20 minutes. Prints the folder that links to all of them.
 . "$(dirname "$0")/lib.sh"
-command -v go >/dev/null || die "Go is missing" "install Go 1.26 or newer: https://go.dev/doc/install"
+"$here/go.sh"
 export CGO_ENABLED=0 GOFLAGS=-buildvcs=false
 
 # module FOLDER: an empty module to build from; families have one each, because their requirements differ.
-module() { mkdir -p "$1"; cd "$1"; printf 'module build\n\ngo 1.26.0\n' >go.mod; }
+module() { mkdir -p "$1"; cd "$1"; printf 'module build\n\ngo %s\n' "$GO_LEAST" >go.mod; }
 
 # family NAME VERSION PROGRAM...: runs build_NAME in a fresh folder unless every PROGRAM of that version is in the cache.
 family() {

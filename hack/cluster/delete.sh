@@ -9,7 +9,7 @@ remove_cluster() {
   # "running" to podman all the same, cannot be killed, and can be removed
   for node in "$control_plane" "${workers[@]}"; do
     case $(state "$node") in
-      paused) engine unpause "$node" && engine kill "$node" || true ;;
+      paused) if engine unpause "$node"; then engine kill "$node" || true; fi ;;
       running) engine kill "$node" || true ;;
     esac
   done

@@ -3,9 +3,10 @@
 . "$(dirname "$0")/lib.sh"
 
 # a program that tells that a package is there, and the package
-declare -A needs=([podman]=podman [buildah]=buildah [mmdebstrap]=mmdebstrap [runc]=runc [iptables]=iptables [unzip]=unzip [jq]=jq
+declare -A needs=([podman]=podman [buildah]=buildah [mmdebstrap]=mmdebstrap [runc]=runc [iptables]=iptables [unzip]=unzip [jq]=jq [curl]=curl
   [/usr/lib/podman/netavark]=netavark [/usr/lib/podman/aardvark-dns]=aardvark-dns
-  [/usr/share/keyrings/debian-archive-keyring.gpg]=debian-archive-keyring)
+  [/usr/share/keyrings/debian-archive-keyring.gpg]=debian-archive-keyring
+  [/etc/ssl/certs/ca-certificates.crt]=ca-certificates)
 
 missing=()
 for program in "${!needs[@]}"; do
@@ -19,7 +20,7 @@ if ((${#missing[@]})); then
   install() { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"; }
   step "installing ${missing[*]}" install
 fi
-command -v go >/dev/null || die "Go is missing" "install Go 1.26 or newer: https://go.dev/doc/install"
+"$here/go.sh"
 
 # kind binds this folder into every node; a machine whose kernel has no modules may lack it
 mkdir -p /lib/modules

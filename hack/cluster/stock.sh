@@ -6,7 +6,7 @@ mkdir -p "$programs"
 # tool NAME PACKAGE@VERSION
 tool() {
   command -v "$1" >/dev/null && return
-  command -v go >/dev/null || die "neither $1 nor Go is there" "install $1, or Go 1.26 or newer: https://go.dev/doc/install"
+  "$here/go.sh"
   step "installing $1" env GOBIN="$programs" go install "$2"
 }
 tool kind "sigs.k8s.io/kind@v$KIND"

@@ -1,8 +1,8 @@
 """The held-out digits: images that the sample model never saw, with their labels and what each variant reads in them.
 
 The trainer writes them beside the model (``held_out.npz``), so the split and the expected answers here are those of the
-very model that is served. An answer counts as right when it is the label or what one of the variants is known to read:
-whether the model is right is the trainer's question, whether the serving changed its answer is ours.
+very model that is served. An answer counts as right when one of the variants is known to give it, whatever the label
+says: whether the model is right is the trainer's question, whether the serving changed its answer is ours.
 """
 
 import zipfile
@@ -24,7 +24,7 @@ HELD_OUT = REPOSITORY / MODEL / "held_out.npz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digits:
-    """Held-out images [n, 64] with values 0 to 16, their labels [n], and each variant's answers [n]."""
+    """Images [n, 64] with values 0 to 16, their labels [n], and each variant's answers [n]."""
 
     images: Images
     labels: Labels
@@ -33,10 +33,11 @@ class Digits:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One image [1, 64] to send, and the answers that are right."""
+    """One image [1, 64] to send, the answers that the variants are known to give, and what it shows."""
 
     image: Images
     right: frozenset[int]
+    label: int
 
 
 def held_out(path: Path = HELD_OUT) -> Digits:
@@ -61,8 +62,14 @@ def images(path: Path = HELD_OUT) -> Images:
 
 
 def questions(path: Path = HELD_OUT) -> list[Question]:
-    """Every held-out image with its right answers."""
-    given = held_out(path)
-    columns = zip(given.labels, *given.answers.values(), strict=True)
-    right = [frozenset(int(answer) for answer in column) for column in columns]
-    return [Question(image[np.newaxis], answers) for image, answers in zip(given.images, right, strict=True)]
+    """Every held-out image as a question."""
+    return questions_about(held_out(path))
+
+
+def questions_about(given: Digits) -> list[Question]:
+    """Every image as a question, in the same order."""
+    columns = zip(given.images, given.labels, *given.answers.values(), strict=True)
+    return [
+        Question(image[np.newaxis], frozenset(int(answer) for answer in answers), int(label))
+        for image, label, *answers in columns
+    ]

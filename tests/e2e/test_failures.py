@@ -14,8 +14,8 @@ async def test_a_killed_worker_costs_no_request_and_its_class_comes_back_elsewhe
     async with digits_served.load(50) as load:
         await asyncio.sleep(10)
         killed = time.time()
-        await node("kill", victim)
         try:
+            await node("kill", victim)
             moved = await digits_served.until(lambda view: view.weights["gpu-l4"] == 0, within=90)
             print(f"weight 0 {moved:.1f} s after the node was killed")  # noqa: T201
             await digits_served.until(
@@ -46,8 +46,8 @@ async def test_the_operator_is_killed_in_mid_change_and_finishes_it_afterwards(d
 
 
 async def test_the_deployment_serves_on_while_the_operator_is_away(digits_served: Served) -> None:
-    await kubectl(*OPERATOR, "scale", "deployment/heteroserve", "--replicas=0")
     try:
+        await kubectl(*OPERATOR, "scale", "deployment/heteroserve", "--replicas=0")
         async with digits_served.load(30) as load:
             await asyncio.sleep(20)
             summary = load.summary()
@@ -71,8 +71,8 @@ async def test_an_unhealthy_device_leaves_the_plan(digits_served: Served) -> Non
         raise AssertionError(f"allocatable is {await allocatable()}, not {number}")
 
     await becomes(2)
-    await device(name, "fpga-1", "unhealthy")
     try:
+        await device(name, "fpga-1", "unhealthy")
         await becomes(1)
     finally:
         await device(name, "fpga-1", "healthy")

@@ -74,8 +74,8 @@ async def test_from_a_folder_of_a_persistent_volume(served: Served) -> None:
             "resources": {"requests": {"storage": "1Gi"}},
         },
     }
-    await apply(volume, claim)
     try:
+        await apply(volume, claim)
         await serve(served, {"persistentVolumeClaim": {"claimName": "models", "path": "models"}})
     finally:
         await kubectl("delete", "pv", served.namespace, "--wait=false")

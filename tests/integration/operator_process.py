@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from integration.control_plane import JSON, Api, ControlPlane, _free_port, wait_for
+from kit import triton
 
 ROOT = Path(__file__).parents[2]
 GATEWAY_CRDS = ("gatewayapi-crds.yaml", "generated/gateway.envoyproxy.io_backendtrafficpolicies.yaml")
@@ -47,8 +48,7 @@ def install(api: Api, plane: ControlPlane) -> Path:
     """Gateway CRDs, the operator's account with its real rights, and a kubeconfig with that account's token."""
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPERATOR_NAMESPACE}})
     for manifest in yaml.safe_load_all((ROOT / "manifests/operator/rbac.yaml").read_text()):
-        path = _path(manifest)
-        answer = api.ask("PATCH", path, manifest, "application/apply-patch+yaml", fieldManager="tests")
+        answer = api.ask("PATCH", _path(manifest), manifest, "application/apply-patch+yaml", fieldManager="tests")
         assert answer.accepted, answer.body
     account = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/serviceaccounts/heteroserve/token"
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
@@ -63,7 +63,7 @@ def install(api: Api, plane: ControlPlane) -> Path:
 def install_gateway_crds(api: Api) -> None:
     """The Gateway API's and Envoy Gateway's kinds, without their controllers."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heteroserve/programs"
-    (folder,) = cache.glob("gateway-*/charts/gateway-helm/charts/crds/crds")
+    folder = cache / f"gateway-{triton.versions()['ENVOY_GATEWAY']}/charts/gateway-helm/charts/crds/crds"
     for name in GATEWAY_CRDS:
         for crd in yaml.safe_load_all((folder / name).read_text()):
             if crd and crd["kind"] == "CustomResourceDefinition":
@@ -100,17 +100,18 @@ def running_operator(kubeconfig: Path, folder: Path) -> Iterator[Operator]:
                 process.kill()
 
 
-def eventually(check: object, *, within: float = 20.0) -> None:
+def eventually(check: Callable[[], object], *, within: float = 20.0) -> None:
     """Waits until `check()` raises nothing; its last AssertionError is the test's."""
-    assert callable(check)
     deadline = time.monotonic() + within
     while True:
         try:
-            return check()
+            check()
         except (AssertionError, KeyError, StopIteration):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+        else:
+            return
 
 
 def objects(api: Api, namespace: str) -> dict[str, JSON]:

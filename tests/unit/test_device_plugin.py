@@ -5,7 +5,7 @@ import importlib
 import pathlib
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import grpc
@@ -46,7 +46,7 @@ class Kubelet:
     async def registration(self) -> Any:
         return await asyncio.wait_for(self.registered.get(), 10)
 
-    async def health(self, endpoint: str) -> AsyncIterator[dict[str, str]]:
+    async def health(self, endpoint: str) -> AsyncGenerator[dict[str, str], None]:
         async with grpc.aio.insecure_channel(f"unix:{self.folder}/{endpoint}") as channel:
             watch = channel.unary_stream(
                 "/v1beta1.DevicePlugin/ListAndWatch", lambda _: b"", api.ListAndWatchResponse.FromString

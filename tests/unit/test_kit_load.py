@@ -12,7 +12,7 @@ import pytest
 from kit import digits, load, records
 
 T = TypeVar("T")
-QUESTIONS = [digits.Question(np.zeros((1, 64), dtype=np.float32), frozenset({7}))]
+QUESTIONS = [digits.Question(np.zeros((1, 64), dtype=np.float32), frozenset({7}), 7)]
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
