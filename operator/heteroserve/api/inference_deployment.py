@@ -76,7 +76,9 @@ class ServingClass(Model):
 
     variant: ConfigName | None = None
     """Variant of the model for this class, such as int8 or tensorrt-fp16: replicas load it with
-    configs/<variant>.pbtxt from the model's folder. Left out, the model's config.pbtxt."""
+    configs/<variant>.pbtxt from the model's folder. Check the name: where there is no such file, Triton serves the
+    model's config.pbtxt without a word. /v2/models/<model>/config tells which one a replica has loaded. Left out, the
+    model's config.pbtxt."""
 
     min_replicas: Annotated[int, Field(ge=0, le=1000)] = 0
     """Replicas that are kept on this class whatever the demand. 0 leaves the class empty while others carry the
@@ -185,8 +187,10 @@ class InferenceDeploymentSpec(Model):
     objective: Objective
     """What the users of the model are promised."""
 
-    classes: Annotated[tuple[ServingClass, ...], Field(min_length=1, max_length=16), list_map("name")]
-    """The hardware classes that the model may run on. Their order means nothing: cost and profile decide."""
+    # a route takes 16 backends, and a class on its way out still needs one
+    classes: Annotated[tuple[ServingClass, ...], Field(min_length=1, max_length=15), list_map("name")]
+    """The hardware classes that the model may run on, 15 at most. Their order means nothing: cost and profile
+    decide."""
 
     scaling: Annotated[Scaling, SECTION] = Field(default_factory=Scaling)
     """How the number of replicas follows the demand."""

@@ -117,5 +117,5 @@ class InferenceDeploymentStatus(Model):
     """What runs on each class, and why. A class that spec.classes no longer names stays until its replicas are
     gone."""
 
-    decisions: Annotated[tuple[Decision, ...], Field(max_length=10)] = ()
+    decisions: Annotated[tuple[Decision, ...], Field(max_length=20)] = ()
     """The last changes that the operator made and why, newest first."""

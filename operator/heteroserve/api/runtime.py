@@ -7,7 +7,7 @@ from pydantic import Field
 from heteroserve.api.common import ImageReference, Quantity, Subdomain
 from heteroserve.api.schema import Check, Model, checks, list_map, matches
 
-# Arguments of tritonserver that the operator sets itself, and what a user writes instead.
+# Arguments of tritonserver that the operator sets itself or relies on, and what a user writes instead or why.
 RESERVED_ARGUMENTS = {
     "--model-repository": "the model comes from spec.model.source of the InferenceDeployment",
     "--model-store": "the model comes from spec.model.source of the InferenceDeployment",
@@ -17,13 +17,21 @@ RESERVED_ARGUMENTS = {
     "--http-port": "the port is 8000 on every class, where the operator's Services and probes look",
     "--grpc-port": "the port is 8001 on every class, where the operator's Services look",
     "--metrics-port": "the port is 8002 on every class, where Prometheus looks",
+    "--http-address": "probes and gateways come to the pod's own address",
+    "--grpc-address": "gateways come to the pod's own address",
+    "--metrics-address": "Prometheus comes to the pod's own address",
+    "--allow-http": "probes and requests come over HTTP",
+    "--allow-grpc": "requests come over gRPC as well",
+    "--allow-metrics": "the number of replicas follows from Triton's metrics",
+    "--grpc-use-ssl": "TLS ends at the Gateway, and requests come from there as plain gRPC",
+    "--grpc-use-ssl-mutual": "TLS ends at the Gateway, and requests come from there as plain gRPC",
 }
 
 
 def _not_reserved(argument: str, instead: str) -> Check:
     # tritonserver parses with getopt, which also takes the first letters of a name: --http-po is --http-port
     rule = f"self.split('=')[0].size() < 5 || !'{argument}'.startsWith(self.split('=')[0])"
-    return Check(rule, f"must not set {argument}, which the operator sets itself: remove the argument; {instead}")
+    return Check(rule, f"must not set {argument}, which is the operator's: remove the argument; {instead}")
 
 
 ServerArgument = Annotated[
@@ -107,8 +115,9 @@ class Runtime(Model):
     """Image with NVIDIA Triton for this hardware, with a tag or a digest, such as registry.example/triton:2.51.0."""
 
     args: Annotated[tuple[ServerArgument, ...], Field(max_length=32)] = ()
-    """Further arguments of tritonserver, one item each, such as --log-verbose=1. What the operator sets itself (model
-    repository, configuration, ports, exit timeout) is refused. Left out, there are none."""
+    """Further arguments of tritonserver, one item each, such as --log-verbose=1. What the operator sets itself or
+    relies on (model repository, configuration, protocols, addresses, ports, exit timeout) is refused. Left out, there
+    are none."""
 
     env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=64), list_map("name")] = ()
     """Environment variables of the serving container. Left out, there are none."""
