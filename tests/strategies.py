@@ -252,7 +252,12 @@ def route(draw: st.DrawFn, names: tuple[str, ...], *, wild: bool) -> RouteState 
 
 # --- Whole moments ---------------------------------------------------------------------------------------------------
 
-_taken = st.lists(st.integers(0, 3), min_size=18, max_size=18) | st.just([])
+_taken: st.SearchStrategy[list[int]] = st.lists(st.integers(0, 3), min_size=18, max_size=18) | st.just([])
+
+
+def _some_of(names: tuple[str, ...]) -> st.SearchStrategy[frozenset[str]]:
+    """Mostly none of them."""
+    return st.just(frozenset[str]()) | st.frozensets(st.sampled_from(names)) if names else st.just(frozenset())
 
 
 @st.composite
@@ -288,6 +293,9 @@ def snapshots(
         pods=tuple(p for c in everyone for p in c.pods),
         devices_taken={f"{name}-0": {f"x/{name}": n} for name, n in zip(names, draw(_taken), strict=False) if n},
         replicas=replicas,
+        rolling=draw(_some_of(names)),
+        refusals=dict.fromkeys(draw(_some_of(names)), "exceeded quota"),
+        unroutable=draw(_some_of(tuple(replicas))),
         route=route(draw, tuple(sorted(replicas)), wild=wild) if has_gateway or wild else None,
         signals=draw(odd_signals if wild else with_signals),
         memory=memory(draw, names, wild=wild),
@@ -315,6 +323,8 @@ def supplies(draw: st.DrawFn, name: str) -> Supply:
         room=draw(_rooms),
         nodes=draw(small) % 3,
         ready=ready,
+        reachable=not draw(_rarely),
+        refusal="exceeded quota" if draw(_rarely) else "",
         placed=ready + draw(small) % 3,
         problems=(builders.pod(f"{name}-x", ready=False, problem=problem),) if problem else (),
     )
@@ -322,4 +332,4 @@ def supplies(draw: st.DrawFn, name: str) -> Supply:
 
 def supply_sets(*, most: int = 5) -> st.SearchStrategy[tuple[Supply, ...]]:
     """One to `most` classes."""
-    return st.one_of(st.tuples(*(supplies(name) for name in NAMES[:count])) for count in range(1, most + 1))
+    return st.one_of([st.tuples(*(supplies(name) for name in NAMES[:count])) for count in range(1, most + 1)])

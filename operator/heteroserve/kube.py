@@ -23,6 +23,9 @@ Object = dict[str, Any]
 
 FIELD_MANAGER = "heteroserve"
 TIMEOUT_SECONDS = 10.0
+NO_SUCH_UID = "the server rejected our request due to an error in our request"
+"""All that the API server says of a JSON patch that does not fit the object, and only its `test` can fail to fit."""
+DUPLICATES = "duplicate entries for key"
 OURS = "app.kubernetes.io/managed-by=heteroserve"
 
 
@@ -96,11 +99,19 @@ class Kube:
         path = self._path(kind, body["metadata"].get("namespace"), body["metadata"]["name"])
         return await self._patch(kind, path, body, "application/apply-patch+yaml", force_conflicts=True)
 
-    async def replace_status(self, kind: Kind, namespace: str | None, name: str, status: Object) -> Object:
-        """Makes `status` the whole status, what anybody else once wrote into it included."""
+    async def replace_status(self, kind: Kind, namespace: str | None, name: str, status: Object, *, uid: str) -> Object:
+        """Makes `status` the whole status of the object with this UID, what anybody else wrote into it included."""
         path = f"{self._path(kind, namespace, name)}/status"
-        body = [{"op": "add", "path": "/status", "value": status}]
-        return await self._patch(kind, path, body, "application/json-patch+json")
+        body = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        try:
+            return await self._patch(kind, path, body, "application/json-patch+json")
+        except Reject as refusal:
+            if NO_SUCH_UID not in refusal.message:
+                raise
+            raise Retry("Conflict", f"{kind.kind} {name} is not the object that was read: it was replaced") from refusal
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """Creates an object that nobody updates (an Event)."""
@@ -160,6 +171,8 @@ def _error(kind: Kind, error: DynamicApiError) -> HeteroserveError:
         return Reject("Forbidden", f"{kind.kind} refused: {message}")
     if error.status in {400, 422}:
         return Reject("Invalid", f"{kind.kind} refused: {message}")
+    if error.status == 500 and DUPLICATES in message:  # no weather, whatever the number says
+        return Reject("Invalid", f"{kind.kind} refused: a list has an entry twice, take one of them out: {message}")
     return Retry("Conflict" if error.status == 409 else "ApiUnavailable", f"{kind.kind}: {error.status} {message}")
 
 

@@ -14,7 +14,7 @@ from heteroserve import kube, telemetry
 from heteroserve.act.apply import Writer
 from heteroserve.act.events import Regarding, announce
 from heteroserve.decide import decide
-from heteroserve.errors import HeteroserveError
+from heteroserve.errors import HeteroserveError, Retry
 from heteroserve.kube import Kube
 from heteroserve.model.deployment import Key
 from heteroserve.model.outcome import Outcome
@@ -29,7 +29,7 @@ from heteroserve.status.announcements import announcements_for
 from heteroserve.status.compute import compute_status, unreadable_conditions
 from heteroserve.status.hardware import HardwareView, compute_hardware_status
 from heteroserve.status.write import write_hardware_status, write_status, write_unreadable
-from heteroserve.wake import Subject, Wake
+from heteroserve.wake import Call, Subject, Wake
 
 WORKERS = 4
 
@@ -42,7 +42,7 @@ class Loop:
         self._kube = api
         self._store = Store()
         self._wake = Wake()
-        self.feed = Feed(self._store, lambda subject, urgent: self._wake.add(subject, urgent=urgent))
+        self.feed = Feed(self._store, self._wake.add)
         self._observer = Observer(self._store, settings.cluster())
         self._writer = Writer(api, self._store)
         self._prometheus = Prometheus(
@@ -62,7 +62,10 @@ class Loop:
                 tasks.create_task(self._work_forever())
 
     async def reconcile(self, key: Key, wish: Wish) -> float | None:
-        """The street. Returns after how many seconds to look again, if that is soon."""
+        """The street. Returns after how many seconds to look again, if that is soon.
+
+        Raises `Retry` when a write was put off, but tells in the status first.
+        """
         now = datetime.now(UTC).replace(microsecond=0)  # the API's times have whole seconds
         snapshot = self._observer.observe(wish, self._samples, now)
         plan = decide(snapshot)
@@ -72,12 +75,14 @@ class Loop:
             outcome = await self._writer.act(wish.deployment, render(snapshot, plan), untouched, time.monotonic())
         status = compute_status(snapshot, plan, outcome)
         telemetry.report_plan(key, plan)
-        await write_status(self._kube, self._store, key, wish.status, status)
+        await write_status(self._kube, self._store, wish, status)
         changes = announcements_for(snapshot.memory.conditions, status.conditions, plan.decisions)
         about = Regarding(
             kind=kube.INFERENCE_DEPLOYMENT.kind, namespace=key.namespace, name=key.name, uid=wish.deployment.uid
         )
         await announce(self._kube, about, changes, datetime.now(UTC))
+        if outcome.postponed:
+            raise Retry(outcome.postponed.reason, outcome.postponed.message)
         return plan.requeue_seconds
 
     async def reconcile_hardware(self, name: str, known: Hardware) -> None:
@@ -91,7 +96,7 @@ class Loop:
             conditions=parse_conditions(known.status),
         )
         status = compute_hardware_status(view)
-        await write_hardware_status(self._kube, self._store, name, known.status, status)
+        await write_hardware_status(self._kube, self._store, known, status)
         about = Regarding(kind=kube.HARDWARE_CLASS.kind, namespace="", name=name, uid=known.uid)
         await announce(self._kube, about, announcements_for(view.conditions, status.conditions, ()), datetime.now(UTC))
 
@@ -106,7 +111,7 @@ class Loop:
                 except (ValueError, OverflowError):  # the status is what cannot be read: it starts anew
                     before = ()
                 conditions = unreadable_conditions(before, fact.message, fact.generation, now)
-                await write_unreadable(self._kube, self._store, subject, fact.status, conditions)
+                await write_unreadable(self._kube, self._store, subject, fact, conditions)
             case Hardware():
                 await self.reconcile_hardware(subject.name, fact)
             case Wish(deleting=False):
@@ -153,7 +158,7 @@ class Loop:
         while True:
             self._samples = await self._prometheus.fetch()
             telemetry.report_health(self._samples.age_seconds, self.resync_age_seconds())
-            self.feed.everybody()
+            self.feed.everybody(Call.ROUTINE)
             await asyncio.sleep(self._settings.tick_seconds)
 
     def resync_age_seconds(self) -> float | None:

@@ -1,12 +1,14 @@
-"""The queue that everything wakes: keyed, coalescing, two priorities, pauses that grow with failures.
+"""The queue that everything wakes: keyed, coalescing, with pauses that grow with failures.
 
 Invariants: a key is worked on by one worker at a time; waking it meanwhile runs it once more afterwards; failures of
-one key delay nobody else; what is urgent (something failed) is taken before what is not (something could be better).
+one key delay nobody else; what failed in the cluster is taken before what could be better. Only news ends the pause
+after a failed reconcile before its time: a routine call does not.
 """
 
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from enum import IntEnum
 
 LONGEST_PAUSE_SECONDS = 30.0
 
@@ -18,6 +20,17 @@ class Subject:
     kind: str
     namespace: str
     name: str
+
+
+class Call(IntEnum):
+    """Why a reconcile is asked for: of two calls for the same subject, the higher one counts."""
+
+    ROUTINE = 0
+    """It is time to look again."""
+    CHANGE = 1
+    """Something is not as it was."""
+    FAILURE = 2
+    """A node or a pod is not as it was: something may have failed."""
 
 
 def pause_seconds(failures: int) -> float:
@@ -32,17 +45,19 @@ class Wake:
         self._urgent: OrderedDict[Subject, None] = OrderedDict()
         self._usual: OrderedDict[Subject, None] = OrderedDict()
         self._running: set[Subject] = set()
-        self._again: dict[Subject, bool] = {}
+        self._again: dict[Subject, Call] = {}
         self._failures: dict[Subject, int] = {}
         self._timers: dict[Subject, asyncio.TimerHandle] = {}
         self._filled = asyncio.Event()
 
-    def add(self, subject: Subject, *, urgent: bool = False) -> None:
+    def add(self, subject: Subject, call: Call = Call.CHANGE) -> None:
         """Asks for a reconcile; asking twice before it happens is asking once."""
         if subject in self._running:
-            self._again[subject] = urgent or self._again.get(subject, False)
+            self._again[subject] = max(call, self._again.get(subject, call))
             return
-        if urgent:
+        if call is Call.ROUTINE and self._pauses(subject):
+            return
+        if call is Call.FAILURE:
             self._usual.pop(subject, None)
             self._urgent[subject] = None
         elif subject not in self._urgent:
@@ -57,7 +72,7 @@ class Wake:
         self._timers[subject] = asyncio.get_running_loop().call_later(seconds, self._ring, subject)
 
     async def get(self) -> Subject:
-        """The next subject, urgent ones first; the caller owes a `done` or `failed`."""
+        """The next subject, those of failures first; the caller owes a `done` or `failed`."""
         while not (self._urgent or self._usual):
             self._filled.clear()
             await self._filled.wait()
@@ -75,15 +90,19 @@ class Wake:
         """The reconcile is to be tried again; returns after how many seconds."""
         self._failures[subject] = self._failures.get(subject, 0) + 1
         pause = pause_seconds(self._failures[subject])
-        self._leave(subject)
         self.add_after(subject, pause)
+        self._leave(subject)
         return pause
+
+    def _pauses(self, subject: Subject) -> bool:
+        """Whether it waits out a failure. A timer without one is only an appointment."""
+        return subject in self._failures and subject in self._timers
 
     def _leave(self, subject: Subject) -> None:
         self._running.discard(subject)
         if subject in self._again:
-            self.add(subject, urgent=self._again.pop(subject))
+            self.add(subject, self._again.pop(subject))
 
     def _ring(self, subject: Subject) -> None:
         self._timers.pop(subject, None)
-        self.add(subject)
+        self.add(subject, Call.ROUTINE)

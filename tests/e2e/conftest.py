@@ -139,4 +139,5 @@ async def _namespace(cluster: Cluster, gateway: str) -> AsyncIterator[Served]:
 def serving_everywhere(view: View) -> bool:
     """Whether every class serves as the present spec asks for, and gets traffic."""
     seen = view.status.get("observedGeneration") == view.deployment.get("metadata", {}).get("generation")
-    return seen and view.condition("Ready")[0] == "True" and view.settled and all(view.weights.values())
+    at_rest = view.condition("Ready")[0] == "True" and view.condition("Reconciling")[0] == "False"
+    return seen and at_rest and view.settled and all(view.weights.values())

@@ -1,7 +1,9 @@
 """What only the cluster can tell becomes a condition and an Event that name the cause within 30 s."""
 
 import asyncio
+import contextlib
 import copy
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,13 +24,18 @@ async def told(served: Served, condition: str, reason: str, fragment: str) -> No
     assert f"reason: {reason}" in events
 
 
-async def hardware(name: str, **changes: Any) -> None:
-    """The cpu class under another name, with parts of its spec replaced."""
+@contextlib.asynccontextmanager
+async def hardware(name: str, **changes: Any) -> AsyncIterator[None]:
+    """The cpu class under another name, with parts of its spec replaced, for as long as the block runs."""
     (sample,) = [m for m in await samples() if m["kind"] == "HardwareClass" and m["metadata"]["name"] == "cpu-x86"]
     sample = copy.deepcopy(sample)
     sample["metadata"]["name"] = name
     sample["spec"] |= changes
     await apply(sample)
+    try:
+        yield
+    finally:
+        await kubectl("delete", "hwc", name)
 
 
 def one_class(served: Served, name: str) -> list[dict[str, Any]]:
@@ -37,10 +44,9 @@ def one_class(served: Served, name: str) -> list[dict[str, Any]]:
 
 async def test_an_image_that_cannot_be_pulled(served: Served) -> None:
     (cpu,) = [m for m in await samples() if m["metadata"]["name"] == "cpu-x86"]
-    await hardware("e2e-no-image", runtime=cpu["spec"]["runtime"] | {"image": "localhost/heteroserve/nothing:1"})
-    await served.apply(classes=one_class(served, "e2e-no-image"))
-    await told(served, "ModelReady", "ImagePullFailed", "localhost/heteroserve/nothing:1")
-    await kubectl("delete", "hwc", "e2e-no-image")
+    async with hardware("e2e-no-image", runtime=cpu["spec"]["runtime"] | {"image": "localhost/heteroserve/nothing:1"}):
+        await served.apply(classes=one_class(served, "e2e-no-image"))
+        await told(served, "ModelReady", "ImagePullFailed", "localhost/heteroserve/nothing:1")
 
 
 async def test_a_model_that_does_not_load_leaves_the_last_good_one_serving(digits_served: Served) -> None:
@@ -94,21 +100,59 @@ async def test_an_unknown_class(served: Served) -> None:
 
 
 async def test_a_class_without_nodes(served: Served) -> None:
-    await hardware("e2e-no-nodes", nodeSelector={"heteroserve.dev/pool": "nowhere"})
-    await served.apply(classes=one_class(served, "e2e-no-nodes"))
-    await told(served, "CapacityAvailable", "NoUsableNodes", "no usable node")
-    reason = await kubectl("get", "hwc", "e2e-no-nodes", "-o", "jsonpath={.status.conditions[0].message}")
-    assert "no node has the labels heteroserve.dev/pool=nowhere" in reason
-    await kubectl("delete", "hwc", "e2e-no-nodes")
+    async with hardware("e2e-no-nodes", nodeSelector={"heteroserve.dev/pool": "nowhere"}):
+        await served.apply(classes=one_class(served, "e2e-no-nodes"))
+        await told(served, "CapacityAvailable", "NoUsableNodes", "no usable node")
+        reason = await kubectl("get", "hwc", "e2e-no-nodes", "-o", "jsonpath={.status.conditions[0].message}")
+        assert "no node has the labels heteroserve.dev/pool=nowhere" in reason
 
 
 async def test_a_device_that_no_node_offers(served: Served) -> None:
-    await hardware("e2e-no-device", accelerator="ASIC", resources=[{"name": "example.com/asic", "quantity": 1}])
-    await served.apply(classes=one_class(served, "e2e-no-device"))
-    await told(served, "CapacityAvailable", "NoFreeDevices", "no free device")
-    reason = await kubectl("get", "hwc", "e2e-no-device", "-o", "jsonpath={.status.conditions[0].message}")
-    assert "no node offers example.com/asic: is its device plugin running?" in reason
-    await kubectl("delete", "hwc", "e2e-no-device")
+    async with hardware("e2e-no-device", accelerator="ASIC", resources=[{"name": "example.com/asic", "quantity": 1}]):
+        await served.apply(classes=one_class(served, "e2e-no-device"))
+        await told(served, "CapacityAvailable", "NoFreeDevices", "no free device")
+        reason = await kubectl("get", "hwc", "e2e-no-device", "-o", "jsonpath={.status.conditions[0].message}")
+        assert "no node offers example.com/asic: is its device plugin running?" in reason
+
+
+async def test_a_quota_that_lets_no_pod_in(served: Served) -> None:
+    await apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "none", "namespace": served.namespace},
+            "spec": {"hard": {"pods": "0"}},
+        }
+    )
+    await served.apply(classes=served.manifest["spec"]["classes"][:1])
+    await told(served, "CapacityAvailable", "PodsRefused", "exceeded quota: none")
+
+
+async def test_a_runtime_class_that_does_not_exist(served: Served) -> None:
+    (cpu,) = [m for m in await samples() if m["metadata"]["name"] == "cpu-x86"]
+    async with hardware("e2e-no-runtime", runtime=cpu["spec"]["runtime"] | {"runtimeClassName": "nowhere"}):
+        await served.apply(classes=one_class(served, "e2e-no-runtime"))
+        await told(served, "CapacityAvailable", "PodsRefused", 'RuntimeClass "nowhere" not found')
+
+
+async def test_somebody_elses_service_under_the_name_of_a_class_gets_no_request(served: Served) -> None:
+    classes = served.manifest["spec"]["classes"]
+    taken, others = classes[0]["name"], {c["name"] for c in classes[1:]}
+    await apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": f"digits-{taken}", "namespace": served.namespace},
+            "spec": {"ports": [{"port": 8000}], "selector": {"nobody": "here"}},
+        }
+    )
+    await served.apply()
+    await told(served, "Stalled", "NameTaken", f"Service digits-{taken} exists")
+    await served.until(lambda view: {name for name, weight in view.weights.items() if weight} == others, within=60)
+    async with served.load(20) as load:
+        await asyncio.sleep(5)
+        assert (await served.look()).weights.get(taken, 0) == 0
+    assert (load.summary().failed, load.summary().wrong) == (0, 0), load.failures()[:5]
 
 
 @pytest.mark.parametrize("kind", ["configMap", "persistentVolumeClaim"])

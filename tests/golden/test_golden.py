@@ -9,6 +9,7 @@ are, in writing order, with the replicas of Deployments and the weights of route
 """
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
@@ -100,9 +101,12 @@ def moment(document: JSON) -> Snapshot:
         deployment=parse_api.parse_deployment(raw),
         hardware=hardware,
         nodes=tuple(parse_node(name, node) for name, node in document.get("nodes", {}).items()),
-        pods=tuple(parse_pod(name, pod, document["now"], hardware) for name, pod in document.get("pods", {}).items()),
+        pods=tuple(parse_pod(name, pod, document, hardware) for name, pod in document.get("pods", {}).items()),
         devices_taken=document["devices_taken"],
         replicas=document.get("replicas", {}),
+        rolling=frozenset(document.get("rolling", ())),
+        refusals=document.get("refusals", {}),
+        unroutable=frozenset(document.get("unroutable", ())),
         route=RouteState(**route) if route else None,
         signals=Signals(**document.get("signals", {})),
         memory=parse_api.parse_memory(raw),
@@ -121,12 +125,17 @@ def parse_node(name: str, node: JSON) -> Node:
     )
 
 
-def parse_pod(name: str, pod: JSON, now: datetime, hardware: Mapping[str, HardwareClass]) -> Pod:
-    """A pod; it is ten minutes old, and holds what its class asks for, unless the case says otherwise."""
+def parse_pod(name: str, pod: JSON, document: JSON, hardware: Mapping[str, HardwareClass]) -> Pod:
+    """A pod: ten minutes old, of the wanted version, with the devices of its class, unless the case says otherwise."""
     known = hardware.get(pod["class_name"])
     devices = {d.resource: d.quantity for d in known.devices} if known and "node" in pod else {}
     problem = PodProblem(pod["problem"]) if "problem" in pod else None
-    usual = {"uid": f"uid-{name}", "created": now - timedelta(minutes=10), "devices": devices}
+    usual = {
+        "uid": f"uid-{name}",
+        "created": document["now"] - timedelta(minutes=10),
+        "devices": devices,
+        "model_version": document["deployment"]["spec"]["model"].get("version"),
+    }
     return Pod(**{**usual, **pod, "name": name, "problem": problem})
 
 
@@ -163,8 +172,8 @@ class Dumper(yaml.SafeDumper):
 
 def dump(document: Any) -> str:
     """YAML with its keys in one order, and a line for each class, condition and decision."""
-    inline = {"sort_keys": False, "default_flow_style": None, "width": float("inf"), "allow_unicode": True}
-    return yaml.dump(in_order(plain(document)), Dumper=Dumper, **inline)
+    inline: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": math.inf, "allow_unicode": True}
+    return str(yaml.dump(in_order(plain(document)), Dumper=Dumper, **inline))
 
 
 def in_order(value: Any) -> Any:

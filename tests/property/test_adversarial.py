@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from heteroserve.api import v1alpha1
 from heteroserve.decide import decide
 from heteroserve.decide.demand import estimate_demand
 from heteroserve.decide.sizing import size
+from heteroserve.decide.supply import Supply
 from heteroserve.decide.traffic import TOTAL, Share, apportion, split_traffic
 from heteroserve.model.deployment import Objective, Scaling
 from heteroserve.model.outcome import Outcome
@@ -71,7 +73,7 @@ def test_a_demand_is_a_number_or_nothing(signals: Signals, ready: int) -> None:
 
 
 @given(strategies.supply_sets(), strategies.odd_floats)
-def test_no_demand_is_too_odd_to_be_sized(supplies: tuple, rps: float) -> None:
+def test_no_demand_is_too_odd_to_be_sized(supplies: tuple[Supply, ...], rps: float) -> None:
     for wanted in size(supplies, rps, None).values():
         target = next(s.target for s in supplies if s.name == wanted.name)
         assert 0 <= wanted.replicas <= target.max_replicas
@@ -126,7 +128,8 @@ def test_any_positive_throughput_can_be_planned_with(rps: float, demand: float) 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 0.0, -5.0])
 @pytest.mark.parametrize("field", ["p50_milliseconds", "p99_milliseconds", "throughput_rps"])
 def test_a_point_that_is_no_measurement_is_as_good_as_none(bad: float, field: str) -> None:
-    broken = replace(builders.point(1e6), **{field: bad})
+    changed: dict[str, Any] = {field: bad}
+    broken = replace(builders.point(1e6), **changed)
     sound = builders.target("cpu")
     both = replace(sound, points=(broken, *sound.points))
     assert decide(builders.snapshot(both, demand=250)) == decide(builders.snapshot(sound, demand=250))

@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import TypeVar
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -28,6 +29,8 @@ from heteroserve.observe.parse_api import parse_memory
 from heteroserve.render import render
 from heteroserve.status.compute import compute_status
 from heteroserve.status.write import as_json
+
+T = TypeVar("T")
 
 rates_and_one_unusable = st.builds(
     lambda rps, which, value: replace(builders.fresh(rps), **{which: value}),
@@ -49,7 +52,7 @@ def applied(snapshot: Snapshot, plan: Plan) -> Snapshot:
         c.name: snapshot.replicas[c.name] for c in plan.classes if not c.render and c.name in snapshot.replicas
     }
     routes = [m for m in render(snapshot, plan) if m["kind"] == "HTTPRoute"]
-    weights = {c.name: c.weight for c in plan.classes if c.render or c.replicas > 0}
+    weights = {c.name: c.weight for c in plan.classes if c.reachable and (c.render or c.replicas > 0)}
     status = as_json(compute_status(snapshot, plan, Outcome()))
     return replace(
         snapshot,
@@ -69,7 +72,10 @@ def changes(snapshot: Snapshot, plan: Plan) -> set[str]:
     before = {n: w for n, w in routed(snapshot).items() if w}
     after = {c.name: c.weight for c in plan.classes if c.weight}
     split = {""} if snapshot.gateways and before != after else set()
-    return split | {c.name for c in plan.classes if c.render and c.replicas != snapshot.replicas.get(c.name, 0)}
+    removed = snapshot.replicas.keys() - {c.name for c in plan.classes}
+    return (
+        split | removed | {c.name for c in plan.classes if c.render and c.replicas != snapshot.replicas.get(c.name, 0)}
+    )
 
 
 def routed(snapshot: Snapshot) -> Mapping[str, int]:
@@ -129,7 +135,7 @@ def test_p2_weights_are_integers_that_sum_to_100_or_are_all_0_when_nothing_is_re
     weights = [c.weight for c in plan.classes]
     assert all(type(w) is int and 0 <= w <= TOTAL for w in weights)
     serving = any(
-        c.ready and c.replicas and (c.render or c.replicas) for c in plan.classes if c.why is not Why.DRAINING
+        c.ready and c.replicas and c.reachable for c in plan.classes if c.why is not Why.DRAINING and not c.retired
     )
     assert sum(weights) == TOTAL or (not serving and sum(weights) == 0)
 
@@ -192,6 +198,17 @@ def test_p4_a_class_without_a_ready_replica_has_no_weight_while_another_is_ready
     assert {c.name for c in plan.classes if c.weight and not c.ready} == set()
 
 
+@given(strategies.snapshots())
+def test_p4_a_class_whose_service_is_not_ours_is_sent_nothing(snapshot: Snapshot) -> None:
+    plan = decide(snapshot)
+    listed = {c.name for c in snapshot.deployment.classes}
+    for name in snapshot.unroutable & listed if snapshot.gateways and not snapshot.deployment.paused else ():
+        assert next(c.weight for c in plan.classes if c.name == name) == 0
+        routes = [m for m in render(snapshot, plan) if m["kind"] in {"HTTPRoute", "GRPCRoute"}]
+        backends = {b["name"] for route in routes for b in route["spec"]["rules"][0]["backendRefs"]}
+        assert f"digits-{name}" not in backends
+
+
 # --- P5: traffic leaves before capacity ------------------------------------------------------------------------------
 
 
@@ -226,7 +243,7 @@ def test_p5_what_stays_ready_carries_the_demand_unless_it_did_not_before_or_maxi
     plan = decide(snapshot)
     rps = {s.name: s.replica_rps for s in assess_supply(snapshot)}
     most = {c.name: c.max_replicas for c in snapshot.deployment.classes}
-    known = [c for c in plan.classes if c.render and c.name in snapshot.replicas]
+    known = [c for c in plan.classes if c.render and c.reachable and c.name in snapshot.replicas]
     before = math.fsum(min(c.ready, most[c.name]) * rps[c.name] for c in known)
     after = math.fsum(min(c.ready, c.replicas) * rps[c.name] for c in known)
     assert after >= min(before, plan.demand.rps or 0.0) * (1 - 1e-9)
@@ -238,7 +255,7 @@ def test_p5_what_stays_ready_carries_the_demand_unless_it_did_not_before_or_maxi
 
 @given(strategies.snapshots(most=6), st.randoms(use_true_random=False))
 def test_p6_the_order_of_classes_hardware_and_nodes_changes_nothing(snapshot: Snapshot, chance: random.Random) -> None:
-    def shuffled(values: tuple[object, ...]) -> tuple[object, ...]:
+    def shuffled(values: tuple[T, ...]) -> tuple[T, ...]:
         return tuple(chance.sample(values, len(values)))
 
     deployment = replace(snapshot.deployment, classes=shuffled(snapshot.deployment.classes))
@@ -281,7 +298,7 @@ def test_p7_the_demand_is_covered_unless_every_class_that_keeps_the_objective_is
     wanted = size(supplies, rps, None)
     if effective_rps(supplies, wanted) < rps - 1e-4:
         for s in supplies:
-            if s.hardware and s.replica_rps > 0 and not s.problems:
+            if s.hardware and s.replica_rps > 0 and s.reachable and not s.failing:
                 room = s.target.max_replicas if s.room is None else min(s.target.max_replicas, s.room)
                 assert wanted[s.name].replicas >= room
 

@@ -19,11 +19,15 @@ Address = tuple[str, str]
 
 
 class Api:
-    """Holds objects by kind and name; refuses the kinds in `refuses`, and writes fields as it likes."""
+    """Holds objects by kind and name; refuses the kinds in `refuses`, and writes fields as it likes.
+
+    It does not remove the names in `keeps`.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[Address, builders.JSON] = {}
         self.refuses: dict[str, Exception] = {}
+        self.keeps: dict[str, Exception] = {}
         self.calls: list[str] = []
         self.version = 100
 
@@ -46,6 +50,8 @@ class Api:
 
     async def delete(self, kind: kube.Kind, namespace: str, name: str, *, uid: str) -> None:
         self.calls.append(f"delete {kind.kind}/{name} {uid}")
+        if name in self.keeps:
+            raise self.keeps[name]
         del self.objects[kind.kind, name]
 
 
@@ -109,6 +115,15 @@ async def test_what_the_api_server_writes_in_another_way_is_in_place() -> None:
     assert await world.act(service(cpu="1000m")) == Outcome()
 
 
+async def test_also_when_its_status_changes_by_itself() -> None:
+    world, wanted = World(), {**service(cpu="1000m"), "kind": "Deployment"}
+    await world.act(wanted)
+    grown = copy.deepcopy(world.api.objects["Deployment", "digits"])
+    grown["metadata"]["resourceVersion"], grown["status"] = "999", {"replicas": 1}
+    assert world.store.put(kube.DEPLOYMENT, grown)
+    assert await world.act(wanted) == Outcome()
+
+
 async def test_but_not_when_somebody_changes_it_afterwards() -> None:
     world = World()
     await world.act(service(cpu="1000m"))
@@ -135,8 +150,10 @@ async def test_a_namesake_of_somebody_else_is_never_touched(*, known: bool) -> N
 
 async def test_a_namesake_of_our_earlier_life_is_waited_for() -> None:
     world = World(live(service(), owner="uid-earlier"))
-    with pytest.raises(Retry, match="not collected yet"):
-        await world.act(service(type="ClusterIP"))
+    outcome = await world.act(service(type="ClusterIP"))
+    message = "Service digits of the deleted demo/digits is not collected yet"
+    assert outcome == Outcome(postponed=Refusal(reason="PredecessorLeaving", message=message))
+    assert world.api.calls == []
 
 
 # --- Refusals --------------------------------------------------------------------------------------------------------
@@ -171,17 +188,36 @@ async def test_a_refusal_ends_when_the_api_server_takes_it() -> None:
     assert (await world.act(service(), at=60.0)).refused == ()
 
 
-async def test_when_the_api_server_is_away_what_was_written_stays() -> None:
-    world = World()
-    world.api.refuses["NetworkPolicy"] = Retry("ApiUnavailable", "away")
-    with pytest.raises(Retry):
-        await world.act(service(), {**service("x"), "kind": "NetworkPolicy"}, service("never"))
-    assert world.api.objects.keys() == {("Service", "digits")}
+async def test_what_is_put_off_ends_the_cycle_and_what_was_written_stays() -> None:
+    world = World(live(service("digits-old", "old")))
+    world.api.refuses |= {"HTTPRoute": Reject("Invalid", "no"), "NetworkPolicy": Retry("ApiUnavailable", "away")}
+    refused, put_off = ({**service("x"), "kind": kind} for kind in ("HTTPRoute", "NetworkPolicy"))
+    assert await world.act(service(), refused, put_off, service("never")) == Outcome(
+        written=("Service/digits",),
+        refused=(Refusal(reason="Invalid", message="no"),),
+        postponed=Refusal(reason="ApiUnavailable", message="away"),
+    )
+    assert world.api.objects.keys() == {("Service", "digits"), ("Service", "digits-old")}
     world.api.refuses.clear()
-    assert (await world.act(service(), service("never"))).written == ("Service/never",)
+    assert (await world.act(service(), service("never"))).written == ("Service/never", "Service/digits-old")
+
+
+async def test_what_was_removed_before_a_removal_is_put_off_is_told() -> None:
+    world = World(live(service("a")), live(service("b")))
+    world.api.keeps["b"] = Retry("Conflict", "Service: 409 replaced meanwhile")
+    assert await world.act() == Outcome(
+        written=("Service/a",), postponed=Refusal(reason="Conflict", message="Service: 409 replaced meanwhile")
+    )
 
 
 # --- What is no longer wanted ----------------------------------------------------------------------------------------
+
+
+async def test_a_refused_removal_is_told() -> None:
+    world = World(builders.owned("Service", "a"))
+    world.api.keeps["a"] = Reject("Forbidden", "Service refused: no right to delete")
+    want = Outcome(refused=(Refusal(reason="Forbidden", message="Service refused: no right to delete"),))
+    assert await world.act() == want
 
 
 async def test_what_is_ours_and_no_longer_wanted_is_removed_by_its_uid() -> None:

@@ -33,6 +33,7 @@ TWO = (builders.target("cpu", low=2), builders.target("gpu"))
 
 ROUTE = builders.route(cpu=17, gpu=83)
 NOTHING = Outcome()
+QUOTA = 'pods "digits-gpu-x" is forbidden: exceeded quota: compute'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,7 @@ JUDGED = {
         given=trouble(PodProblem.IMAGE, "not found", demand=200),
         want={
             "ModelReady": ("False", "ImagePullFailed"),
+            "Reconciling": ("False", "PodsInTrouble"),
             "Degraded": ("True", "ClassesDegraded"),
         },
         want_message=("ModelReady", "gpu: pod gpu-000: not found"),
@@ -106,6 +108,7 @@ JUDGED = {
             **NONE_READY,
             "Ready": ("False", "ModelLoadFailed"),
             "ModelReady": ("False", "ModelLoadFailed"),
+            "Reconciling": ("False", "PodsInTrouble"),
             "Degraded": ("True", "ClassesDegraded"),
         },
         want_message=("Ready", "cpu: pod cpu-a: failed to load 'digits'"),
@@ -116,6 +119,7 @@ JUDGED = {
             **NONE_READY,
             "Ready": ("False", "ContainerCrashed"),
             "ModelReady": ("False", "ContainerCrashed"),
+            "Reconciling": ("False", "PodsInTrouble"),
             "Degraded": ("True", "ClassesDegraded"),
         },
     ),
@@ -125,6 +129,7 @@ JUDGED = {
             **NONE_READY,
             "Ready": ("False", "PodConfigInvalid"),
             "ModelReady": ("False", "PodConfigInvalid"),
+            "Reconciling": ("False", "PodsInTrouble"),
             "Degraded": ("True", "ClassesDegraded"),
         },
     ),
@@ -137,6 +142,7 @@ JUDGED = {
             "Ready": ("False", "PodsUnschedulable"),
             "ModelReady": ("Unknown", "Starting"),
             "CapacityAvailable": ("False", "PodsUnschedulable"),
+            "Reconciling": ("False", "PodsInTrouble"),
             "Degraded": ("True", "ClassesDegraded"),
         },
         want_message=("CapacityAvailable", "cpu: the scheduler cannot place cpu-a: 0/2 nodes"),
@@ -300,6 +306,75 @@ JUDGED = {
             "MetricsAvailable": ("Unknown", "Starting"),
             "TrafficReady": ("Unknown", "RoutePending"),
         },
+    ),
+    "Kubernetes refuses the pods of one class": Judged(
+        given=steady(ready={"cpu": 2}, replicas={"cpu": 2, "gpu": 1}, refusals={"gpu": QUOTA}, demand=150),
+        want={
+            "Reconciling": ("False", "PodsInTrouble"),
+            "CapacityAvailable": ("False", "PodsRefused"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+        want_message=("CapacityAvailable", f"gpu: Kubernetes refuses its pods: {QUOTA}"),
+    ),
+    "Kubernetes refuses one more pod of a class that serves": Judged(
+        given=steady(replicas={"cpu": 2, "gpu": 2}, refusals={"gpu": QUOTA}, demand=1150),
+        want={
+            "Reconciling": ("False", "PodsInTrouble"),
+            "CapacityAvailable": ("False", "PodsRefused"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+    ),
+    "somebody else's Service has the name of a class": Judged(
+        given=steady(unroutable=frozenset({"gpu"}), demand=150),
+        want={"CapacityAvailable": ("False", "ServiceRefused")},
+        want_message=(
+            "CapacityAvailable",
+            "gpu: no route can lead to it: what stands under its Service's name belongs to somebody else",
+        ),
+    ),
+    "without a Gateway nobody needs the Service of a class": Judged(
+        given=steady(
+            deployment=builders.deployment(*TWO, gateways=()), route=None, unroutable=frozenset({"cpu", "gpu"})
+        ),
+        want={"TrafficReady": ("True", "ServiceOnly")},
+    ),
+    "pods of an older template are left": Judged(
+        given=steady(rolling=frozenset({"gpu"})),
+        want={"Reconciling": ("True", "PodsUpdating")},
+        want_message=("Reconciling", "Kubernetes is making what was written true: gpu"),
+    ),
+    "Kubernetes has not seen yet what was written": Judged(
+        given=steady(),
+        outcome=Outcome(written=("Service/digits-gpu", "Deployment/digits-cpu")),
+        want={"Reconciling": ("True", "PodsUpdating")},
+        want_message=("Reconciling", "Kubernetes is making what was written true: cpu"),
+    ),
+    "an update that Kubernetes refuses is not on its way": Judged(
+        given=steady(rolling=frozenset({"gpu"}), refusals={"gpu": QUOTA}),
+        want={
+            "Reconciling": ("False", "PodsInTrouble"),
+            "CapacityAvailable": ("False", "PodsRefused"),
+        },
+        want_message=(
+            "Reconciling",
+            "waiting changes nothing, the other conditions tell why: gpu",
+        ),
+    ),
+    "a HardwareClass is there and cannot be read": Judged(
+        given=steady(
+            hardware={"cpu": builders.hardware("cpu")}, unreadable_hardware={"gpu": "spec.cost: missing"}, demand=200
+        ),
+        want={"CapacityAvailable": ("False", "UnknownHardwareClass"), "Degraded": ("True", "ClassesDegraded")},
+        want_message=(
+            "CapacityAvailable",
+            "gpu: the HardwareClass gpu cannot be read, correct it: spec.cost: missing",
+        ),
+    ),
+    "a write is put off": Judged(
+        given=steady(),
+        outcome=Outcome(postponed=Refusal(reason="PredecessorLeaving", message="Service digits is not collected yet")),
+        want={"Reconciling": ("True", "PredecessorLeaving")},
+        want_message=("Reconciling", "Service digits is not collected yet"),
     ),
     "a class is on its way out": Judged(
         given=builders.snapshot(

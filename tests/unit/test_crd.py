@@ -10,8 +10,11 @@ import yaml
 
 from heteroserve.api import crd, v1alpha1
 from heteroserve.api.schema import Model
+from heteroserve.status.compute import DECISIONS_KEPT
 
 JSON = dict[str, Any]
+BACKENDS_OF_A_ROUTE = 16
+"""What the Gateway API allows in one rule."""
 CRDS = {model.resource.kind: crd.build_crd(model) for model in crd.KINDS}
 
 
@@ -207,6 +210,13 @@ def test_the_kinds_and_their_scopes() -> None:
     for built in CRDS.values():
         assert built["metadata"]["name"] == f"{built['spec']['names']['plural']}.heteroserve.dev"
         assert built["spec"]["versions"][0]["subresources"] == {"status": {}}
+
+
+def test_a_route_has_room_for_every_class_and_one_on_its_way_out_and_the_status_for_all_that_is_told() -> None:
+    most = {path: schema["maxItems"] for path, schema in NODES if "maxItems" in schema}
+    assert most["InferenceDeployment.spec.classes"] + 1 == BACKENDS_OF_A_ROUTE
+    assert most["InferenceDeployment.status.classes"] >= BACKENDS_OF_A_ROUTE
+    assert most["InferenceDeployment.status.decisions"] == DECISIONS_KEPT > BACKENDS_OF_A_ROUTE
 
 
 # --- The files -------------------------------------------------------------------------------------------------------

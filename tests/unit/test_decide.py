@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import builders
 from heteroserve.decide import decide
-from heteroserve.model.deployment import Scaling
+from heteroserve.model.deployment import GatewayRef, Scaling
 from heteroserve.model.plan import Why
 from heteroserve.model.snapshot import Cluster, PodProblem, Signals, Snapshot
 
@@ -143,6 +143,7 @@ STORIES = {
             builders.target("cpu"), ready={"cpu": 5, "gpu": 1}, demand=500, route=builders.route(cpu=100, gpu=0)
         ),
         want={"cpu": (5, 100, Why.DEMAND)},
+        want_changes=("gpu: 1 replica -> removed: ClassRemoved",),
     ),
     "a class taken out of the spec stays while nobody knows the demand": Story(
         given=builders.snapshot(
@@ -184,7 +185,7 @@ STORIES = {
             deployment=builders.deployment(*TWO, gateways=()),
             ready={"gpu": 1},
             demand=500,
-            cluster=Cluster(default_gateway=builders.GatewayRef(name="public", namespace="gateways")),
+            cluster=Cluster(default_gateway=GatewayRef(name="public", namespace="gateways")),
         ),
         want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 100, Why.DEMAND)},
         want_changes=("traffic: none -> cpu=0 gpu=100: ReadyCapacity",),

@@ -1,9 +1,9 @@
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import builders
 from heteroserve.decide.demand import estimate_demand
-from heteroserve.model.snapshot import Pod, RouteState, Signals
+from heteroserve.model.snapshot import Cluster, Pod, RouteState, Signals
 
 ROUTE = builders.route(cpu=100)
 ONE, STARTING = builders.pods("cpu", 1), (*builders.pods("cpu", 1), builders.pod("cpu-b", ready=False))
@@ -17,6 +17,7 @@ class Seen:
     ready: int = 1
     pods: tuple[Pod, ...] = ONE
     envoy: bool = True
+    window: float = 30.0
     route: RouteState | None = ROUTE
     want_rps: float | None
     want_shrink: bool = False
@@ -49,8 +50,21 @@ SEEN = {
     "samples of an age that is no number": Seen(
         signals=builders.fresh(50, age_seconds=math.nan), want_rps=None, want_reason="MetricsStale"
     ),
-    "samples from a clock that is ahead": Seen(
-        signals=builders.fresh(50, age_seconds=-3.0), want_rps=50, want_shrink=True, want_reason="MetricsFresh"
+    "samples from the future": Seen(
+        signals=builders.fresh(50, age_seconds=-3.0), want_rps=None, want_reason="MetricsStale"
+    ),
+    "samples that are old, where scrapes are rare and the window is long": Seen(
+        signals=builders.fresh(50, age_seconds=120.0),
+        window=120.0,
+        want_rps=50,
+        want_shrink=True,
+        want_reason="MetricsFresh",
+    ),
+    "samples that are young, where the window is shorter": Seen(
+        signals=builders.fresh(50, age_seconds=11.0), window=10.0, want_rps=None, want_reason="MetricsStale"
+    ),
+    "no pod of which an age is known": Seen(
+        signals=builders.fresh(50, age_seconds=None, missing_pods=1), want_rps=50, want_reason="MetricsPartial"
     ),
     "nothing was measured": Seen(signals=Signals(), want_rps=None, want_reason="MetricsMissing"),
     "only what waits was measured": Seen(signals=Signals(backlog=9.0), want_rps=None, want_reason="MetricsMissing"),
@@ -118,8 +132,8 @@ SEEN = {
 @builders.table(SEEN)
 def test_the_demand_that_signals_show(case: Seen) -> None:
     snapshot = builders.snapshot(signals=case.signals, route=case.route, pods=case.pods)
-    cluster = builders.Cluster(envoy_gateway=case.envoy)
-    found = estimate_demand(builders.replace(snapshot, cluster=cluster), ready=case.ready, ready_rps=100.0 * case.ready)
+    cluster = Cluster(envoy_gateway=case.envoy, metrics_window_seconds=case.window)
+    found = estimate_demand(replace(snapshot, cluster=cluster), ready=case.ready, ready_rps=100.0 * case.ready)
     assert found.rps is None or math.isclose(found.rps, case.want_rps or 0.0)
     assert (found.rps is None, found.may_shrink, found.reason) == (
         case.want_rps is None,
@@ -131,3 +145,9 @@ def test_the_demand_that_signals_show(case: Seen) -> None:
 def test_what_is_missing_is_named() -> None:
     snapshot = builders.snapshot(signals=Signals(served_rps=5.0), route=builders.route(cpu=100))
     assert estimate_demand(snapshot, ready=1, ready_rps=1.0).message == "no fresh samples of: the gateway, Triton"
+
+
+def test_how_old_is_too_old_is_said() -> None:
+    snapshot = builders.snapshot(signals=builders.fresh(50, age_seconds=121.0))
+    found = estimate_demand(replace(snapshot, cluster=Cluster(metrics_window_seconds=120)), ready=1, ready_rps=1.0)
+    assert found.message == "the newest samples are older than 120 s"

@@ -9,7 +9,7 @@ from heteroserve.errors import Retry
 from heteroserve.model.deployment import Key
 from heteroserve.observe.feed import Feed, key_of, subject_of
 from heteroserve.observe.store import Store
-from heteroserve.wake import Subject
+from heteroserve.wake import Call, Subject
 
 DIGITS = Subject(kind="InferenceDeployment", namespace="demo", name="digits")
 OTHER = Subject(kind="InferenceDeployment", namespace="demo", name="other")
@@ -21,8 +21,8 @@ class Bell:
     """A feed, and who was rung for."""
 
     def __init__(self) -> None:
-        self.store, self.rung = Store(), list[tuple[Subject, bool]]()
-        self.feed = Feed(self.store, lambda subject, urgent: self.rung.append((subject, urgent)))
+        self.store, self.rung = Store(), list[tuple[Subject, Call]]()
+        self.feed = Feed(self.store, lambda subject, call: self.rung.append((subject, call)))
         self.event(kube.INFERENCE_DEPLOYMENT, builders.raw_deployment("digits"))
         self.event(kube.INFERENCE_DEPLOYMENT, builders.raw_deployment("other"))
         self.event(kube.HARDWARE_CLASS, builders.raw_hardware("cpu"))
@@ -46,34 +46,34 @@ KNOWN: dict[str, list[builders.JSON]] = {
     "InferenceDeployment": [builders.raw_deployment("digits"), builders.raw_deployment("other")],
     "HardwareClass": [builders.raw_hardware("cpu")],
 }
-CONCERNS: dict[str, tuple[kube.Kind, builders.JSON, list[tuple[Subject, bool]]]] = {
+CONCERNS: dict[str, tuple[kube.Kind, builders.JSON, list[tuple[Subject, Call]]]] = {
     "a deployment concerns itself": (
         kube.INFERENCE_DEPLOYMENT,
         builders.raw_deployment("digits", paused=True),
-        [(DIGITS, False)],
+        [(DIGITS, Call.CHANGE)],
     ),
-    "a pod concerns its deployment, at once": (kube.POD, builders.raw_pod(), [(DIGITS, True)]),
+    "a pod concerns its deployment, at once": (kube.POD, builders.raw_pod(), [(DIGITS, Call.FAILURE)]),
     "what we own concerns its deployment": (
         kube.HTTP_ROUTE,
         builders.owned("HTTPRoute", "digits"),
-        [(DIGITS, False)],
+        [(DIGITS, Call.CHANGE)],
     ),
-    "a node may concern anybody, at once": (kube.NODE, builders.raw_node("n"), [(s, True) for s in EVERYBODY]),
+    "a node may concern anybody, at once": (kube.NODE, builders.raw_node("n"), [(s, Call.FAILURE) for s in EVERYBODY]),
     "a node with a label of ours is a node all the same": (
         kube.NODE,
         builders.raw_node("n", metadata={"labels": {"heteroserve.dev/deployment": "digits"}}),
-        [(s, True) for s in EVERYBODY],
+        [(s, Call.FAILURE) for s in EVERYBODY],
     ),
     "a hardware class may concern anybody": (
         kube.HARDWARE_CLASS,
         builders.raw_hardware("cpu", cost={"perHour": "0.20"}),
-        [(s, False) for s in EVERYBODY],
+        [(s, Call.CHANGE) for s in EVERYBODY],
     ),
 }
 
 
 @builders.table(CONCERNS)
-def test_whom_an_event_concerns(case: tuple[kube.Kind, builders.JSON, list[tuple[Subject, bool]]]) -> None:
+def test_whom_an_event_concerns(case: tuple[kube.Kind, builders.JSON, list[tuple[Subject, Call]]]) -> None:
     kind, raw, want = case
     bell = Bell()
     bell.event(kind, raw)
@@ -90,7 +90,7 @@ def test_what_says_nothing_new_rings_for_nobody(event_type: str | None) -> None:
 def test_a_deletion_is_learned_and_rings() -> None:
     bell = Bell()
     bell.event(kube.INFERENCE_DEPLOYMENT, builders.raw_deployment("digits"), "DELETED")
-    assert bell.rung == [(DIGITS, False)]
+    assert bell.rung == [(DIGITS, Call.CHANGE)]
     assert bell.feed.subjects() == [OTHER, CPU]
 
 
@@ -98,6 +98,12 @@ def test_the_deletion_of_what_is_not_known_rings_for_nobody() -> None:
     bell = Bell()
     bell.event(kube.POD, builders.raw_pod(), "DELETED")
     assert bell.rung == []
+
+
+def test_everybody_is_rung_for_as_they_are_called() -> None:
+    bell = Bell()
+    bell.feed.everybody(Call.ROUTINE)
+    assert bell.rung == [(subject, Call.ROUTINE) for subject in EVERYBODY]
 
 
 async def test_a_list_that_says_nothing_new_rings_for_nobody() -> None:
@@ -109,7 +115,7 @@ async def test_a_list_that_says_nothing_new_rings_for_nobody() -> None:
 async def test_a_list_rings_for_everybody_when_a_watch_missed_something() -> None:
     bell = Bell()
     await bell.feed.resync(Api({**KNOWN, "Node": [builders.raw_node("n")]}))  # type: ignore[arg-type]
-    assert bell.rung == [(subject, False) for subject in EVERYBODY]
+    assert bell.rung == [(subject, Call.CHANGE) for subject in EVERYBODY]
     assert [n.name for n in bell.store.nodes()] == ["n"]
 
 
@@ -141,6 +147,24 @@ async def test_what_is_learned_during_a_list_stays() -> None:
 
     await bell.feed.resync(Slow(KNOWN))  # type: ignore[arg-type]
     assert [p.name for p in bell.store.pods(builders.KEY)] == ["digits-cpu-7"]
+
+
+async def test_what_was_deleted_during_a_list_is_not_brought_back_and_its_namesake_is_learned() -> None:
+    bell = Bell()
+    first, second = (builders.raw_pod("digits-cpu-7", metadata={"uid": uid}) for uid in ("first", "second"))
+    bell.event(kube.POD, first)
+
+    class Slow(Api):
+        async def list(self, kind: kube.Kind) -> list[builders.JSON] | None:
+            answer = await super().list(kind)
+            if kind is kube.POD:
+                bell.event(kube.POD, first, "DELETED")
+            return answer
+
+    await bell.feed.resync(Slow({**KNOWN, "Pod": [first]}))  # type: ignore[arg-type]
+    assert bell.store.pods(builders.KEY) == ()
+    await bell.feed.resync(Api({**KNOWN, "Pod": [second]}))  # type: ignore[arg-type]
+    assert [p.uid for p in bell.store.pods(builders.KEY)] == ["second"]
 
 
 def test_subjects_and_keys() -> None:

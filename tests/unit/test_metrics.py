@@ -1,10 +1,13 @@
 """Signals from Prometheus: from its answers, and from what answers in its place."""
 
 import asyncio
+import contextlib
+import gzip
 import json
 import math
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 import builders
 from heteroserve.model.deployment import Key
 from heteroserve.model.snapshot import Pod, Signals
+from heteroserve.observe.bounded import LARGEST_ANSWER
 from heteroserve.observe.metrics import FleetSamples, PodSample, Prometheus, _assemble, signals_for
 
 OTHER = Key(namespace="demo", name="other")
@@ -54,21 +58,22 @@ def test_everything_that_prometheus_knows() -> None:
         served=[pod(30), pod(12, "digits-gpu-0")],
         backlog=[pod(3), pod(0, "digits-gpu-0")],
         queue=[pod(1.5)],
-        age=[sample(4.5)],
+        age=[pod(4.5), pod(3, "digits-gpu-0")],
     )
     assert found == FleetSamples(
         offered_rps={builders.KEY: 42.5, OTHER: 7.0},
         pods={
-            ONE: PodSample(served_rps=30.0, backlog=3.0, queue_milliseconds=1.5),
-            ("demo", "digits-gpu-0"): PodSample(served_rps=12.0, backlog=0.0),
+            ONE: PodSample(served_rps=30.0, backlog=3.0, queue_milliseconds=1.5, age_seconds=4.5),
+            ("demo", "digits-gpu-0"): PodSample(served_rps=12.0, backlog=0.0, age_seconds=3.0),
         },
-        age_seconds=4.5,
         error=None,
     )
+    assert found.age_seconds == 3.0
 
 
 def test_a_prometheus_that_knows_nothing() -> None:
     assert assemble() == FleetSamples(error=None)
+    assert assemble().age_seconds is None
 
 
 OFFERED: dict[str, tuple[list[builders.JSON], dict[Key, float]]] = {
@@ -94,8 +99,14 @@ def test_what_is_no_number_is_not_made_zero(value: str) -> None:
     assert not math.isfinite(served)
 
 
-def test_a_queue_alone_makes_no_pod() -> None:
-    assert assemble(queue=[pod(1.5)]).pods == {}
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "-0.1"])
+def test_an_age_that_is_none_is_not_known(value: str) -> None:
+    found = assemble(backlog=[pod(1)], age=[pod(value)])
+    assert (found.pods[ONE].age_seconds, found.age_seconds) == (None, None)
+
+
+def test_a_queue_or_an_age_alone_makes_no_pod() -> None:
+    assert assemble(queue=[pod(1.5)], age=[pod(1.5)]).pods == {}
 
 
 # --- From samples to one deployment's signals ------------------------------------------------------------------------
@@ -107,14 +118,16 @@ LEAVING = builders.pod("digits-cpu-2", class_name="cpu", terminating=True)
 
 def samples(**pods: PodSample) -> FleetSamples:
     known = {("demo", f"digits-{name.replace('_', '-')}"): s for name, s in pods.items()}
-    return FleetSamples(offered_rps={builders.KEY: 50.0, OTHER: 9.0}, pods=known, age_seconds=5.0, error=None)
+    return FleetSamples(offered_rps={builders.KEY: 50.0, OTHER: 9.0}, pods=known, error=None)
 
 
-BUSY = PodSample(served_rps=30.0, backlog=2.0, queue_milliseconds=4.0)
-IDLE = PodSample(served_rps=0.0, backlog=0.0, queue_milliseconds=math.nan)
+WINDOW = 30.0
+BUSY = PodSample(served_rps=30.0, backlog=2.0, queue_milliseconds=4.0, age_seconds=5.0)
+IDLE = PodSample(served_rps=0.0, backlog=0.0, queue_milliseconds=math.nan, age_seconds=5.0)
+OLD = replace(BUSY, age_seconds=WINDOW + 0.1)
 SIGNALS: dict[str, tuple[FleetSamples, tuple[Pod, ...], Signals]] = {
     "sums over the pods, and the longest wait": (
-        samples(cpu_0=BUSY, gpu_0=PodSample(served_rps=20.0, backlog=1.0, queue_milliseconds=9.0)),
+        samples(cpu_0=BUSY, gpu_0=PodSample(served_rps=20.0, backlog=1.0, queue_milliseconds=9.0, age_seconds=7.0)),
         (CPU, GPU),
         builders.fresh(50.0, backlog=3.0, queue_milliseconds=9.0),
     ),
@@ -135,19 +148,53 @@ SIGNALS: dict[str, tuple[FleetSamples, tuple[Pod, ...], Signals]] = {
         builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0, missing_pods=1),
     ),
     "a pod of which only half is known": (
-        samples(cpu_0=BUSY, gpu_0=PodSample(backlog=1.0)),
+        samples(cpu_0=BUSY, gpu_0=PodSample(backlog=1.0, age_seconds=5.0)),
         (CPU, GPU),
         builders.fresh(50.0, served_rps=30.0, backlog=3.0, queue_milliseconds=4.0, missing_pods=1),
+    ),
+    "a pod that was last scraped long ago is missing, whatever the others are": (
+        samples(cpu_0=BUSY, gpu_0=OLD),
+        (CPU, GPU),
+        builders.fresh(50.0, served_rps=60.0, backlog=4.0, queue_milliseconds=4.0, missing_pods=1),
+    ),
+    "a sample as old as the window is still of now": (
+        samples(cpu_0=replace(BUSY, age_seconds=WINDOW)),
+        (CPU,),
+        builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0, age_seconds=WINDOW),
+    ),
+    "when all pods were last scraped long ago, the newest tells how long": (
+        samples(cpu_0=OLD, gpu_0=replace(BUSY, age_seconds=90.0)),
+        (CPU, GPU),
+        builders.fresh(
+            50.0, served_rps=60.0, backlog=4.0, queue_milliseconds=4.0, missing_pods=2, age_seconds=WINDOW + 0.1
+        ),
+    ),
+    "a pod of which nobody knows when it was scraped is missing": (
+        samples(cpu_0=replace(BUSY, age_seconds=None)),
+        (CPU,),
+        builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0, missing_pods=1, age_seconds=None),
+    ),
+    "a fresh pod of others does not hide that ours are old": (
+        samples(cpu_0=OLD, cpu_9=BUSY),
+        (CPU,),
+        builders.fresh(
+            50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0, missing_pods=1, age_seconds=WINDOW + 0.1
+        ),
+    ),
+    "a leaving pod that is scraped no more makes nothing old": (
+        samples(cpu_0=BUSY, cpu_2=OLD),
+        (CPU, LEAVING),
+        builders.fresh(50.0, served_rps=60.0, backlog=4.0, queue_milliseconds=4.0),
     ),
     "pods that start or leave are not missed": (
         samples(cpu_0=BUSY),
         (CPU, STARTING, LEAVING),
         builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0),
     ),
-    "what a leaving pod still does counts": (
+    "what a leaving pod still does counts, and its age does not": (
         samples(cpu_2=BUSY),
         (LEAVING,),
-        builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0),
+        builders.fresh(50.0, served_rps=30.0, backlog=2.0, queue_milliseconds=4.0, age_seconds=None),
     ),
     "pods of others do not count": (
         samples(cpu_0=BUSY, cpu_9=BUSY),
@@ -161,16 +208,16 @@ SIGNALS: dict[str, tuple[FleetSamples, tuple[Pod, ...], Signals]] = {
 @builders.table(SIGNALS)
 def test_the_signals_of_one_deployment(case: tuple[FleetSamples, tuple[Pod, ...], Signals]) -> None:
     given, pods, want = case
-    assert signals_for(given, builders.KEY, pods) == want
+    assert signals_for(given, builders.KEY, pods, WINDOW) == want
 
 
 def test_a_deployment_that_nobody_has_heard_of() -> None:
-    assert signals_for(samples(), Key(namespace="demo", name="new"), ()) == Signals()
+    assert signals_for(samples(), Key(namespace="demo", name="new"), (), WINDOW) == Signals()
 
 
 def test_a_rate_that_is_no_number_spoils_the_sum_and_does_not_lessen_it() -> None:
     found = signals_for(
-        samples(cpu_0=BUSY, gpu_0=PodSample(served_rps=math.nan, backlog=0.0)), builders.KEY, (CPU, GPU)
+        samples(cpu_0=BUSY, gpu_0=PodSample(served_rps=math.nan, backlog=0.0)), builders.KEY, (CPU, GPU), WINDOW
     )
     assert found.served_rps is not None
     assert math.isnan(found.served_rps)
@@ -184,10 +231,11 @@ vectors = st.lists(st.builds(lambda metric, value: {"metric": metric, "value": [
 
 @given(st.fixed_dictionaries(dict.fromkeys(QUERIES, vectors)))
 def test_any_vectors_give_signals(answers: dict[str, list[builders.JSON]]) -> None:
-    found = signals_for(_assemble(answers), builders.KEY, (CPU, GPU))
+    found = signals_for(_assemble(answers), builders.KEY, (CPU, GPU), WINDOW)
     assert found.error is None
     assert 0 <= found.missing_pods <= 2
     assert found.queue_milliseconds is None or found.queue_milliseconds >= 0
+    assert found.age_seconds is None or found.age_seconds >= 0
 
 
 # --- What answers ----------------------------------------------------------------------------------------------------
@@ -240,13 +288,15 @@ def serve() -> Iterator[Callable[[Answer], Fake]]:
         fake.stop()
 
 
-def body(content: bytes, status: int = 200, kind: str = "application/json") -> Answer:
+def body(content: bytes, status: int = 200, kind: str = "application/json", encoding: str = "identity") -> Answer:
     def answer(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
         handler.send_response(status)
         handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Encoding", encoding)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
-        handler.wfile.write(content)
+        with contextlib.suppress(OSError):  # nobody takes it all
+            handler.wfile.write(content)
 
     return answer
 
@@ -260,18 +310,45 @@ def silence(handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
     over.wait()
 
 
-def endless(handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
+def trickle(*head: tuple[str, str], gone: threading.Semaphore | None = None) -> Answer:
+    """A body without end, drop by drop, for as long as somebody takes it; `gone` counts those who went before."""
+
+    def answer(handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
+        handler.send_response(200)
+        for name, value in head:
+            handler.send_header(name, value)
+        handler.end_headers()
+        drip(handler, over, b"1\r\n \r\n")  # a chunk, where chunks are promised
+        if gone and not over.is_set():
+            gone.release()
+
+    return answer
+
+
+def endless_head(handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
     handler.send_response(200)
+    handler.flush_headers()
+    drip(handler, over, b" ")
+
+
+def drip(handler: BaseHTTPRequestHandler, over: threading.Event, drop: bytes) -> None:
+    with contextlib.suppress(OSError):
+        while not over.wait(0.01):
+            handler.wfile.write(drop)
+
+
+def broken_off(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100")
     handler.end_headers()
-    while not over.wait(0.01):
-        try:
-            handler.wfile.write(b" " * 64)
-        except OSError:
-            return
+    handler.wfile.write(b"{")
 
 
 def hang_up(handler: BaseHTTPRequestHandler, _: threading.Event) -> None:
     handler.connection.close()
+
+
+TOO_MANY = LARGEST_ANSWER + 1
 
 
 def prometheus(url: str) -> Prometheus:
@@ -282,7 +359,7 @@ async def test_five_queries_are_asked_for_the_whole_fleet(serve: Callable[[Answe
     fake = serve(result([pod(5)]))
     found = await prometheus(fake.url).fetch()
     assert found == FleetSamples(
-        pods={ONE: PodSample(served_rps=5.0, backlog=5.0, queue_milliseconds=5.0)}, age_seconds=5.0, error=None
+        pods={ONE: PodSample(served_rps=5.0, backlog=5.0, queue_milliseconds=5.0, age_seconds=5.0)}, error=None
     )
     assert len(fake.queries) == 5
     assert [q for q in fake.queries if "rate(" in q and "[30s]" not in q] == []
@@ -302,8 +379,14 @@ BAD_ANSWERS: dict[str, tuple[Answer, str]] = {
     "an empty sample": (result([{"metric": {}, "value": []}]), "IndexError"),
     "a sample of words": (result([sample("many")]), "ValueError"),
     "labels that are none": (result([{"metric": None, "value": [0, "1"]}]), "AttributeError"),
-    "silence": (silence, "ConnectionError"),
-    "a body without end": (endless, "TimeoutError"),
+    "a body larger than any fleet's": (body(b" " * TOO_MANY), "AnswerTooLarge"),
+    "a small body that unpacks to a large one": (
+        body(gzip.compress(b" " * TOO_MANY), encoding="gzip"),
+        "AnswerTooLarge",
+    ),
+    "a body that breaks off": (broken_off, "ConnectionError"),
+    "silence": (silence, "ReadTimeout"),
+    "a body without end": (trickle(), "TimeoutError"),
     "a hung up line": (hang_up, "ConnectionError"),
 }
 
@@ -317,8 +400,35 @@ async def test_whatever_answers_is_said_and_raises_nothing(
     try:
         found = await asyncio.wait_for(prometheus(fake.url).fetch(), 5)
     finally:
-        fake.over.set()  # the threads that still read must end before the event loop does
+        fake.over.set()
     assert found == FleetSamples(error=want)
+
+
+HEADS: dict[str, tuple[tuple[str, str], ...]] = {
+    "a length that never comes": (("Content-Length", "1000000"),),
+    "chunks without end": (("Transfer-Encoding", "chunked"),),
+    "no word about its length": (),
+}
+
+
+@builders.table(HEADS)
+async def test_a_body_without_end_holds_no_thread(
+    case: tuple[tuple[str, str], ...], serve: Callable[[Answer], Fake]
+) -> None:
+    gone = threading.Semaphore(0)
+    fake = serve(trickle(*case, gone=gone))
+    assert (await prometheus(fake.url).fetch()).error == "TimeoutError"
+    assert [await asyncio.to_thread(gone.acquire, timeout=3) for _ in QUERIES] == [True] * len(QUERIES)
+
+
+async def test_what_holds_threads_all_the_same_holds_no_more_than_there_are_queries(
+    serve: Callable[[Answer], Fake],
+) -> None:
+    fake = serve(endless_head)
+    asked = prometheus(fake.url)
+    found = [(await asked.fetch()).error for _ in range(3)]
+    fake.over.set()
+    assert (found, len(fake.queries)) == (["TimeoutError"] * 3, len(QUERIES))
 
 
 async def test_nobody_there() -> None:

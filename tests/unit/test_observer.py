@@ -14,6 +14,7 @@ CLUSTER = Cluster(
     default_gateway=GatewayRef(name="public", namespace="gateways"),
     ingress_namespaces=("envoy",),
     metrics_namespaces=("monitoring",),
+    metrics_window_seconds=60.0,
 )
 GPU = {"name": "triton", "resources": {"limits": {"cpu": "1", "nvidia.com/gpu": "1"}}}
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -47,6 +48,16 @@ def observe(*objects: builders.JSON, samples: FleetSamples | None = None) -> Sna
     return Observer(store, CLUSTER).observe(store.wishes()[builders.KEY], samples or FleetSamples(), builders.NOW)
 
 
+TROUBLED = {
+    "replicas": 2,
+    "updatedReplicas": 1,
+    "conditions": [
+        {"type": "Available", "status": "True", "message": "fine"},
+        {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"},
+    ],
+}
+
+
 def test_a_picture_in_full() -> None:
     status = {"demand": {"requestsPerSecond": 40}}
     store = learn(
@@ -56,15 +67,15 @@ def test_a_picture_in_full() -> None:
             builders.raw_node("cpu-0", metadata={"labels": {"pool": "cpu"}}),
             builders.raw_pod("digits-cpu-0", spec={"nodeName": "cpu-0"}, status=READY),
             builders.owned("Deployment", "digits-cpu", class_name="cpu", spec={"replicas": 3}),
-            builders.owned("Deployment", "digits-gpu", class_name="gpu", spec={}),
+            builders.owned("Deployment", "digits-gpu", class_name="gpu", spec={}, status=TROUBLED),
+            builders.owned("Service", "digits-cpu", class_name="cpu", spec={}),
             route("HTTPRoute", accepted="True"),
             route("GRPCRoute"),
         )
     )
     samples = FleetSamples(
         offered_rps={builders.KEY: 50.0},
-        pods={("demo", "digits-cpu-0"): PodSample(served_rps=40.0, backlog=1.0)},
-        age_seconds=3.0,
+        pods={("demo", "digits-cpu-0"): PodSample(served_rps=40.0, backlog=1.0, age_seconds=3.0)},
         error=None,
     )
     wish = store.wishes()[builders.KEY]
@@ -76,6 +87,9 @@ def test_a_picture_in_full() -> None:
         pods=store.pods(builders.KEY),
         devices_taken={},
         replicas={"cpu": 3, "gpu": 1},
+        rolling=frozenset({"gpu"}),
+        refusals={"gpu": "exceeded quota"},
+        unroutable=frozenset({"gpu"}),
         route=RouteState(weights={"cpu": 100}, accepted=True),
         signals=Signals(offered_rps=50.0, served_rps=40.0, backlog=1.0, age_seconds=3.0),
         memory=builders.memory(demand_rps=40.0),
@@ -163,3 +177,15 @@ def test_what_the_cluster_offers_is_known_by_the_kinds_that_it_knows() -> None:
     store.replace(kube.TRAFFIC_POLICY, None, frozenset())
     store.replace(kube.HTTP_ROUTE, None, frozenset())
     assert (observer.cluster().gateway_api, observer.cluster().envoy_gateway) == (False, False)
+
+
+def test_what_is_too_old_follows_the_window_of_the_settings() -> None:
+    store = learn((builders.raw_deployment(), builders.raw_pod("digits-cpu-0", status=READY)))
+    sample = PodSample(served_rps=40.0, backlog=1.0, age_seconds=45.0)
+    samples = FleetSamples(pods={("demo", "digits-cpu-0"): sample}, error=None)
+    wish = store.wishes()[builders.KEY]
+    seen = [
+        Observer(store, Cluster(metrics_window_seconds=window)).observe(wish, samples, builders.NOW).signals
+        for window in (60.0, 30.0)
+    ]
+    assert [signals.missing_pods for signals in seen] == [0, 1]

@@ -314,6 +314,46 @@ def test_what_a_route_says(case: tuple[JSON, RouteState]) -> None:
     assert parse.parse_route(raw, "digits") == want
 
 
+def workload(generation: int = 2, **status: Any) -> JSON:
+    """A Deployment that was changed once."""
+    return builders.owned("Deployment", "digits-cpu", status=status) | {"metadata": {"generation": generation}}
+
+
+WORKLOADS: dict[str, tuple[JSON, bool]] = {
+    "seen, and all pods are new": (workload(observedGeneration=2, replicas=3, updatedReplicas=3), False),
+    "scaled to nothing": (workload(observedGeneration=2), False),
+    "not seen yet": (workload(observedGeneration=1, replicas=3, updatedReplicas=3), True),
+    "made just now": (workload(1), True),
+    "old pods are left": (workload(observedGeneration=2, replicas=3, updatedReplicas=2), True),
+}
+
+
+@builders.table(WORKLOADS)
+def test_whether_kubernetes_still_works_on_a_deployment(case: tuple[JSON, bool]) -> None:
+    raw, want = case
+    assert parse.is_rolling(raw) is want
+
+
+def failure(status: str = "True", **fields: str) -> JSON:
+    return workload(
+        conditions=[{"type": "Available", "status": "True"}, {"type": "ReplicaFailure", "status": status, **fields}]
+    )
+
+
+REFUSALS: dict[str, tuple[JSON, str]] = {
+    "pods are made": (workload(), ""),
+    "a quota": (failure(message="pods is forbidden:\n exceeded quota"), "pods is forbidden: exceeded quota"),
+    "without a word": (failure(), "no pod can be created"),
+    "it is over": (failure("False", message="exceeded quota"), ""),
+}
+
+
+@builders.table(REFUSALS)
+def test_why_kubernetes_makes_no_pods(case: tuple[JSON, str]) -> None:
+    raw, want = case
+    assert parse.parse_refusal(raw) == want
+
+
 @pytest.mark.parametrize(
     ("text", "want"),
     [
@@ -370,6 +410,12 @@ def test_any_node_is_a_node(raw: JSON) -> None:
 @given(objects)
 def test_any_route_is_a_route(raw: JSON) -> None:
     assert all(isinstance(weight, int) for weight in parse.parse_route(raw, "digits").weights.values())
+
+
+@given(objects)
+def test_any_deployment_is_a_deployment(raw: JSON) -> None:
+    assert parse.is_rolling(raw) in {True, False}
+    assert len(parse.parse_refusal(raw)) <= parse.MESSAGE_LENGTH
 
 
 HOLES: list[JSON] = [

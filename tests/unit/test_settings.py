@@ -39,9 +39,23 @@ def test_texts_of_flags_and_environment_are_read_as_what_they_mean() -> None:
         {"default_gateway": "gateways/public/https/more"},
         {"default_gateway": "gateways/"},
         {"default_gateway": "/public"},
+        {"default_gateway": "/"},
+        {"default_gateway": "A B/c"},
+        {"default_gateway": "gateways/Public"},
+        {"default_gateway": "gateways/public/"},
+        {"default_gateway": "gateways/public/the listener"},
+        {"default_gateway": "gate.ways/public"},
+        {"default_gateway": "gateways/public\n"},
+        {"default_gateway": f"{'g' * 64}/public"},
+        {"default_gateway": f"gateways/{'p' * 254}"},
+        {"ingress_namespaces": [""]},
+        {"ingress_namespaces": ["envoy", "Envoy"]},
+        {"ingress_namespaces": ["envoy.gateway"]},
+        {"metrics_namespaces": ["moni toring"]},
+        {"metrics_namespaces": ["m" * 64]},
         {"tick_seconds": 0.5},
         {"tick_seconds": float("nan")},
-        {"tick_seconds": 301},
+        {"tick_seconds": 11},
         {"metrics_window_seconds": 5},
         {"resync_seconds": 31},
         {"metrics_port": 0},
@@ -73,12 +87,22 @@ def test_an_address_may_end_with_a_slash() -> None:
         ("", None),
         ("gateways/public", GatewayRef(namespace="gateways", name="public")),
         ("gateways/public/https", GatewayRef(namespace="gateways", name="public", section_name="https")),
+        ("1/pub.lic/https.2", GatewayRef(namespace="1", name="pub.lic", section_name="https.2")),
     ],
 )
 def test_the_default_gateway(text: str, want: GatewayRef | None) -> None:
     assert Settings(default_gateway=text).cluster() == Cluster(
         default_gateway=want, ingress_namespaces=("envoy-gateway-system",), metrics_namespaces=("monitoring",)
     )
+
+
+def test_nobody_may_be_named() -> None:
+    found = Settings.model_validate({"ingress_namespaces": [], "metrics_namespaces": []}).cluster()
+    assert (found.ingress_namespaces, found.metrics_namespaces) == ((), ())
+
+
+def test_what_is_too_old_follows_the_window() -> None:
+    assert Settings(metrics_window_seconds=120).cluster().metrics_window_seconds == 120
 
 
 def test_every_setting_has_a_help() -> None:

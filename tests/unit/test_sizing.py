@@ -81,6 +81,21 @@ SIZES = {
         rps=1000,
         want={"gpu": (3, Why.FAILING), "cpu": (0, Why.DEMAND)},
     ),
+    "pods that Kubernetes refuses do not count, and one more than works is kept": Size(
+        supplies=(builders.supply("gpu", ready=1, placed=1, refusal="exceeded quota"), CPU),
+        rps=1900,
+        want={"gpu": (2, Why.REFUSED), "cpu": (9, Why.DEMAND)},
+    ),
+    "a refusal is told even when nothing more is needed": Size(
+        supplies=(builders.supply("gpu", low=2, ready=1, placed=1, refusal="exceeded quota"),),
+        rps=500,
+        want={"gpu": (2, Why.REFUSED)},
+    ),
+    "a class that no route can lead to is not counted on": Size(
+        supplies=(builders.supply("gpu", low=1, ready=1, placed=1, reachable=False), CPU),
+        rps=900,
+        want={"gpu": (1, Why.UNREACHABLE), "cpu": (9, Why.DEMAND)},
+    ),
     "a class that is too slow gets no more than its minimum": Size(
         supplies=(builders.supply("cpu", rps=0.0, low=1), GPU),
         rps=500,
@@ -160,6 +175,15 @@ MESSAGES = {
     "unknown": (
         builders.supply("gpu", hardware=None),
         "there is no HardwareClass gpu: create it or take the class out of spec.classes",
+    ),
+    "unreadable": (
+        builders.supply("gpu", hardware=None, unreadable="spec.cost: missing"),
+        "the HardwareClass gpu cannot be read, correct it: spec.cost: missing",
+    ),
+    "refused": (builders.supply("gpu", refusal="exceeded quota"), "Kubernetes refuses its pods: exceeded quota"),
+    "unreachable": (
+        builders.supply("gpu", reachable=False),
+        "no route can lead to it: what stands under its Service's name belongs to somebody else",
     ),
     "unschedulable": (
         builders.supply("gpu", problems=(WAITING,)),

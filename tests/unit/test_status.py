@@ -11,9 +11,9 @@ from heteroserve.decide import decide
 from heteroserve.kube import HARDWARE_CLASS, INFERENCE_DEPLOYMENT, Kind
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import Plan, Why
-from heteroserve.model.snapshot import Memory, Snapshot
+from heteroserve.model.snapshot import Memory, Pod, Snapshot
 from heteroserve.observe.parse_api import parse_conditions, parse_memory
-from heteroserve.observe.store import Store
+from heteroserve.observe.store import Hardware, Store, Unreadable, Wish
 from heteroserve.status import write
 from heteroserve.status.compute import DECISIONS_KEPT, Status, compute_status, unreadable_conditions
 from heteroserve.status.hardware import HardwareStatus
@@ -28,12 +28,12 @@ def status_of(snapshot: Snapshot, plan: Plan | None = None) -> Status:
 # --- What is said ----------------------------------------------------------------------------------------------------
 
 
-def test_the_newest_decisions_come_first_and_only_ten_are_kept() -> None:
+def test_the_newest_decisions_come_first_and_only_twenty_are_kept() -> None:
     old = tuple(builders.decision(f"old-{number}") for number in range(DECISIONS_KEPT))
     new = (builders.decision("first"), builders.decision("second"))
     snapshot = builders.snapshot(memory=builders.memory(decisions=old))
     found = status_of(snapshot, builders.plan(decisions=new)).decisions
-    assert [d.class_name for d in found] == ["second", "first", *(f"old-{number}" for number in range(8))]
+    assert [d.class_name for d in found] == ["second", "first", *(f"old-{number}" for number in range(18))]
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,35 @@ def test_the_time_of_a_condition_moves_with_its_status_and_not_with_its_reason()
     assert after["ModelReady"] == ("ModelLoaded", builders.ago(600))
 
 
+def serving(*versions: str | None, ready: bool = True) -> tuple[Pod, ...]:
+    """CPU pods, one for each version."""
+    return tuple(
+        builders.pod(f"cpu-{number}", ready=ready, model_version=version) for number, version in enumerate(versions)
+    )
+
+
+VERSIONS: dict[str, tuple[tuple[Pod, ...], str | None]] = {
+    "nothing is ready": (serving("8", ready=False), None),
+    "all serve the old one": (serving("7", "7"), "7"),
+    "two versions serve, and the last that all did is told": (serving("7", "8"), "6"),
+    "all serve the new one": (serving("8", "8"), "8"),
+    "a pod that is not ready does not count": ((*serving("7"), builders.pod(ready=False, model_version="8")), "7"),
+    "a pod that leaves does not count": ((*serving("8"), builders.pod(terminating=True, model_version="7")), "8"),
+    "no version is asked for": (serving(None, None), None),
+}
+
+
+@builders.table(VERSIONS)
+def test_the_version_is_the_one_that_every_ready_pod_serves(case: tuple[tuple[Pod, ...], str | None]) -> None:
+    pods, want = case
+    wish = builders.deployment(builders.target("cpu"), model=builders.model(version="8"))
+    found = builders.snapshot(deployment=wish, pods=pods, memory=builders.memory(version="6"))
+    assert status_of(found).version == want
+
+
 def test_a_status_is_about_the_generation_that_was_seen() -> None:
-    wish = builders.deployment(generation=7, model=builders.model(version="3"))
-    found = status_of(builders.snapshot(deployment=wish))
-    assert (found.generation, found.version) == (7, None), "no version is served before a replica is ready"
+    found = status_of(builders.snapshot(deployment=builders.deployment(generation=7)))
+    assert found.generation == 7
     assert {c.observed_generation for c in found.conditions} == {7}
 
 
@@ -235,26 +260,34 @@ class Api:
     """Takes status writes, and answers what an API server would."""
 
     def __init__(self) -> None:
-        self.written: list[tuple[str, str | None, str, builders.JSON]] = []
+        self.written: list[tuple[str, str | None, str, str, builders.JSON]] = []
 
     async def replace_status(
-        self, kind: Kind, namespace: str | None, name: str, status: builders.JSON
+        self, kind: Kind, namespace: str | None, name: str, status: builders.JSON, *, uid: str
     ) -> builders.JSON:
-        self.written.append((kind.kind, namespace, name, status))
+        self.written.append((kind.kind, namespace, name, uid, status))
         answer = builders.raw_deployment() if kind is INFERENCE_DEPLOYMENT else builders.raw_hardware()
         return {**answer, "status": status}
 
 
-async def test_a_status_is_written_through_its_subresource_and_learned() -> None:
+def wish(status: builders.JSON) -> Wish:
+    return Wish(deployment=builders.deployment(), memory=Memory(), status=status)
+
+
+def known(name: str, status: builders.JSON) -> Hardware:
+    return Hardware(hardware=builders.hardware(name), uid=f"uid-{name}", generation=2, status=status)
+
+
+async def test_a_status_is_written_to_exactly_the_object_that_it_is_about_and_learned() -> None:
     api, store, status = Api(), Store(), status_of(BUSY)
-    await write.write_status(api, store, builders.KEY, {}, status)  # type: ignore[arg-type]
-    assert api.written == [("InferenceDeployment", "demo", "digits", as_json(status))]
+    await write.write_status(api, store, wish({}), status)  # type: ignore[arg-type]
+    assert api.written == [("InferenceDeployment", "demo", "digits", "uid-digits", as_json(status))]
     assert store.wishes()[builders.KEY].status == as_json(status)
 
 
 async def test_a_status_that_stands_there_is_not_written() -> None:
     api, status = Api(), status_of(BUSY)
-    await write.write_status(api, Store(), builders.KEY, as_json(status), status)  # type: ignore[arg-type]
+    await write.write_status(api, Store(), wish(as_json(status)), status)  # type: ignore[arg-type]
     assert api.written == []
 
 
@@ -271,9 +304,9 @@ HARDWARE = HardwareStatus(
 
 async def test_the_status_of_hardware() -> None:
     api = Api()
-    await write.write_hardware_status(api, Store(), "gpu", {}, HARDWARE)  # type: ignore[arg-type]
+    await write.write_hardware_status(api, Store(), known("gpu", {}), HARDWARE)  # type: ignore[arg-type]
     ((*where, found),) = api.written
-    assert where == [HARDWARE_CLASS.kind, None, "gpu"]
+    assert where == [HARDWARE_CLASS.kind, None, "gpu", "uid-gpu"]
     assert parse_conditions(found) == HARDWARE.conditions
     assert {key: value for key, value in found.items() if key != "conditions"} == {
         "observedGeneration": 2,
@@ -282,24 +315,25 @@ async def test_the_status_of_hardware() -> None:
         "devices": {"capacity": 8, "allocatable": 6, "free": 1},
     }
     v1alpha1.HardwareClass.model_validate({**builders.raw_hardware(), "status": found})
-    await write.write_hardware_status(api, Store(), "gpu", found, HARDWARE)  # type: ignore[arg-type]
+    await write.write_hardware_status(api, Store(), known("gpu", found), HARDWARE)  # type: ignore[arg-type]
     assert len(api.written) == 1
 
 
 async def test_the_status_of_hardware_without_devices_has_none() -> None:
     api = Api()
     bare = replace(HARDWARE, capacity=None, allocatable=None, free=None)
-    await write.write_hardware_status(api, Store(), "cpu", {}, bare)  # type: ignore[arg-type]
-    assert "devices" not in api.written[0][3]
+    await write.write_hardware_status(api, Store(), known("cpu", {}), bare)  # type: ignore[arg-type]
+    assert "devices" not in api.written[0][-1]
 
 
 async def test_of_what_cannot_be_read_only_the_conditions_are_written() -> None:
     api, subject = Api(), Subject(kind="InferenceDeployment", namespace="demo", name="digits")
-    before = {"replicas": 4}
-    conditions = unreadable_conditions((), "spec: Field required", 2, builders.NOW)
+    before = Unreadable(uid="uid-digits", generation=2, message="spec: Field required", status={"replicas": 4})
+    conditions = unreadable_conditions((), before.message, 2, builders.NOW)
     await write.write_unreadable(api, Store(), subject, before, conditions)  # type: ignore[arg-type]
-    status = api.written[0][3]
+    ((*where, status),) = api.written
+    assert where == ["InferenceDeployment", "demo", "digits", "uid-digits"]
     assert (status["replicas"], parse_conditions(status)) == (4, conditions)
     later = unreadable_conditions(conditions, "spec: Field required", 2, builders.NOW + timedelta(seconds=5))
-    await write.write_unreadable(api, Store(), subject, status, later)  # type: ignore[arg-type]
+    await write.write_unreadable(api, Store(), subject, replace(before, status=status), later)  # type: ignore[arg-type]
     assert len(api.written) == 1

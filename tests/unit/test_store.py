@@ -166,6 +166,48 @@ def test_what_was_removed_while_it_was_asked_for_is_no_news() -> None:
     assert store.replace(POD, [], before) == []
 
 
+def test_what_was_removed_while_it_was_asked_for_is_not_brought_back() -> None:
+    store = Store()
+    store.put(POD, pod(5))
+    before = store.names(POD)
+    store.remove(POD, pod(6))
+    assert store.replace(POD, [pod(5)], before) == []
+    assert store.names(POD) == set()
+
+
+def test_nor_is_what_was_never_seen_before_it_was_removed() -> None:
+    store = Store()
+    store.remove(POD, pod(6))
+    assert store.replace(POD, [pod(5)], frozenset()) == []
+
+
+def test_a_namesake_of_what_was_removed_while_it_was_asked_for_is_learned() -> None:
+    store = Store()
+    store.put(POD, pod(5, uid="a"))
+    before = store.names(POD)
+    store.remove(POD, pod(6, uid="a"))
+    assert store.replace(POD, [pod(7, uid="b")], before) == [NAME]
+    assert store.get(POD, NAME).uid == "b"
+
+
+def test_a_namesake_that_was_learned_while_it_was_asked_for_stays() -> None:
+    store = Store()
+    store.put(POD, pod(5, uid="a"))
+    before = store.names(POD)
+    store.remove(POD, pod(6, uid="a"))
+    store.put(POD, pod(7, uid="b"))
+    assert store.replace(POD, [pod(5, uid="a")], before) == []
+    assert store.get(POD, NAME).uid == "b"
+
+
+def test_the_next_list_is_believed_whatever_was_removed_before() -> None:
+    store = Store()
+    store.put(POD, pod(5))
+    store.remove(POD, pod(6))
+    store.replace(POD, [], frozenset())
+    assert store.replace(POD, [pod(7)], frozenset()) == [NAME]
+
+
 def test_what_changed_while_it_was_asked_for_stays_as_it_is() -> None:
     store = Store()
     store.put(POD, pod(5))
@@ -227,6 +269,13 @@ def test_an_object_that_lost_its_label_belongs_to_nobody() -> None:
     store.put(SERVICE, builders.raw("Service", "digits", uid="uid-digits", resourceVersion="2"))
     assert store.owned(SERVICE, builders.KEY) == []
     assert store.names(SERVICE) == {("demo", "digits")}
+
+
+def test_nothing_is_kept_of_those_who_own_nothing_any_more() -> None:
+    store = Store()
+    store.put(SERVICE, builders.owned("Service", "digits"))
+    store.remove(SERVICE, builders.owned("Service", "digits"))
+    assert store._owned == {}
 
 
 def test_pods_and_nodes_come_by_name() -> None:
@@ -295,7 +344,7 @@ def test_what_cannot_be_read_is_kept_with_the_reason(case: tuple[kube.Kind, buil
     assert store.put(kind, {**raw, "status": {"conditions": []}})
     metadata: Any = raw["metadata"]
     found = store.get(kind, (metadata.get("namespace", ""), metadata["name"]))
-    assert found == Unreadable(generation=1, message=want, status={"conditions": []})
+    assert found == Unreadable(uid=metadata["uid"], generation=1, message=want, status={"conditions": []})
     assert (store.wishes(), store.hardware()) == ({}, {})
 
 

@@ -207,8 +207,10 @@ def test_what_a_profile_promises(case: Measured) -> None:
 def test_only_replicas_that_can_come_up_count(
     asked: int, room: int | None, placed: int, want: int, *, waiting: bool
 ) -> None:
-    problems = (WAITING,) if waiting else ()
-    assert builders.supply("gpu", room=room, placed=placed, problems=problems).effective(asked) == want
+    supply = builders.supply("gpu", room=room, placed=placed)
+    assert replace(supply, problems=(WAITING,) if waiting else ()).effective(asked) == want
+    assert replace(supply, refusal="exceeded quota" if waiting else "").effective(asked) == want
+    assert replace(supply, reachable=False).effective(asked) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,14 @@
 """The queue, on an event loop whose clock is ours."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 import pytest
 
-from heteroserve.wake import LONGEST_PAUSE_SECONDS, Subject, Wake, pause_seconds
+import builders
+from clock import now, run
+from heteroserve.wake import LONGEST_PAUSE_SECONDS, Call, Subject, Wake, pause_seconds
 
 A, B, C = (Subject(kind="InferenceDeployment", namespace="demo", name=name) for name in "abc")
-
-
-class Clock(asyncio.SelectorEventLoop):
-    """An event loop that does not wait: when nothing is left to do, the next timer's time has come."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds = 0.0
-
-    def time(self) -> float:
-        return self.seconds
-
-    def _run_once(self) -> None:
-        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        due = [timer.when() for timer in timers if not timer.cancelled()]
-        if not self._ready and due:  # type: ignore[attr-defined]
-            self.seconds = max(self.seconds, min(due))
-        super()._run_once()  # type: ignore[misc]
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Runs a story on its own clock."""
-    with asyncio.Runner(loop_factory=Clock) as runner:
-        return runner.run(coroutine)
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 async def drain(wake: Wake) -> list[Subject]:
@@ -65,11 +37,11 @@ def test_first_come_first_served() -> None:
     assert run(story()) == [B, A, C]
 
 
-def test_what_is_urgent_goes_first() -> None:
+def test_failures_go_first() -> None:
     async def story() -> list[Subject]:
         wake = Wake()
         wake.add(A)
-        wake.add(B, urgent=True)
+        wake.add(B, Call.FAILURE)
         wake.add(C)
         return await drain(wake)
 
@@ -79,19 +51,19 @@ def test_what_is_urgent_goes_first() -> None:
 def test_asking_twice_is_asking_once() -> None:
     async def story() -> list[Subject]:
         wake = Wake()
-        for urgent in (False, False, True, False, True):
-            wake.add(A, urgent=urgent)
+        for call in (Call.ROUTINE, Call.CHANGE, Call.FAILURE, Call.CHANGE, Call.FAILURE):
+            wake.add(A, call)
         return await drain(wake)
 
     assert run(story()) == [A]
 
 
-def test_what_waits_can_become_urgent_and_stays_so() -> None:
+def test_what_waits_can_become_a_failure_and_stays_one() -> None:
     async def story() -> list[Subject]:
         wake = Wake()
         wake.add(A)
         wake.add(B)
-        wake.add(B, urgent=True)
+        wake.add(B, Call.FAILURE)
         wake.add(B)
         return await drain(wake)
 
@@ -130,7 +102,7 @@ def test_what_is_being_worked_on_is_given_to_nobody_else_and_once_more_afterward
         wake.add(A)
         running = await wake.get()
         wake.add(A)
-        wake.add(A, urgent=True)
+        wake.add(A, Call.FAILURE)
         wake.add(B)
         meanwhile = await drain(wake)
         wake.done(running)
@@ -139,13 +111,13 @@ def test_what_is_being_worked_on_is_given_to_nobody_else_and_once_more_afterward
     assert run(story()) == ([B], [A], [])
 
 
-def test_what_became_urgent_meanwhile_is_urgent_afterwards() -> None:
+def test_what_failed_meanwhile_goes_first_afterwards() -> None:
     async def story() -> list[Subject]:
         wake = Wake()
         wake.add(A)
         running = await wake.get()
         wake.add(B)
-        wake.add(A, urgent=True)
+        wake.add(A, Call.FAILURE)
         wake.add(A)
         wake.done(running)
         return await drain(wake)
@@ -262,3 +234,112 @@ def test_the_failures_of_one_delay_nobody_else() -> None:
         return await wake.get(), now()
 
     assert run(story()) == (B, 0)
+
+
+# --- Who may end a pause ---------------------------------------------------------------------------------------------
+
+WAKES: dict[str, tuple[Call, float]] = {
+    "the tick waits for the pause": (Call.ROUTINE, 1),
+    "a change does not": (Call.CHANGE, 0),
+    "a failure does not": (Call.FAILURE, 0),
+}
+
+
+@builders.table(WAKES)
+def test_who_may_end_the_pause_after_a_failure(case: tuple[Call, float]) -> None:
+    call, want = case
+
+    async def story() -> float:
+        wake = Wake()
+        wake.add(A)
+        wake.failed(await wake.get())
+        wake.add(A, call)
+        await wake.get()
+        return now()
+
+    assert run(story()) == want
+
+
+@builders.table(WAKES)
+def test_who_may_end_the_pause_after_a_failure_that_comes_while_it_is_worked_on(case: tuple[Call, float]) -> None:
+    call, want = case
+
+    async def story() -> float:
+        wake = Wake()
+        wake.add(A)
+        running = await wake.get()
+        wake.add(A, call)
+        wake.failed(running)
+        await wake.get()
+        return now()
+
+    assert run(story()) == want
+
+
+def test_pauses_grow_whatever_the_tick_says() -> None:
+    async def story() -> list[float]:
+        wake, starts = Wake(), list[float]()
+
+        async def tick() -> None:
+            while True:
+                wake.add(A, Call.ROUTINE)
+                await asyncio.sleep(0.4)
+
+        ticking = asyncio.create_task(tick())
+        for _ in range(5):
+            subject = await wake.get()
+            starts.append(now())
+            wake.failed(subject)
+        ticking.cancel()
+        return starts
+
+    assert run(story()) == [0, 1, 3, 7, 15]
+
+
+def test_the_tick_during_a_reconcile_that_goes_well_runs_it_once_more() -> None:
+    async def story() -> list[Subject]:
+        wake = Wake()
+        wake.add(A)
+        running = await wake.get()
+        wake.add(A, Call.ROUTINE)
+        wake.done(running)
+        return await drain(wake)
+
+    assert run(story()) == [A]
+
+
+def test_a_change_during_a_pause_keeps_the_tick_waiting_if_that_fails_as_well() -> None:
+    async def story() -> list[float]:
+        wake, starts = Wake(), list[float]()
+        wake.add(A)
+        for call in (Call.CHANGE, Call.ROUTINE):
+            wake.failed(await wake.get())
+            starts.append(now())
+            wake.add(A, call)
+        await wake.get()
+        return [*starts, now()]
+
+    assert run(story()) == [0, 0, 2]
+
+
+def test_an_appointment_is_no_pause() -> None:
+    async def story() -> list[Subject]:
+        wake = Wake()
+        wake.add_after(A, 5)
+        wake.add(A, Call.ROUTINE)
+        return await drain(wake)
+
+    assert run(story()) == [A]
+
+
+def test_what_went_well_in_the_end_hears_the_tick_again() -> None:
+    async def story() -> tuple[Subject, float]:
+        wake = Wake()
+        wake.add(A)
+        wake.failed(await wake.get())
+        wake.add(A)
+        wake.done(await wake.get())  # the pause's timer is still there
+        wake.add(A, Call.ROUTINE)
+        return await wake.get(), now()
+
+    assert run(story()) == (A, 0)

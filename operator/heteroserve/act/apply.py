@@ -1,10 +1,11 @@
 """Writing: makes the manifests true, in their order, and removes what is owned and no longer wanted.
 
 Invariants: nothing is written that is in place already; an object that is not ours is never touched, whatever its
-name; a refused manifest is not sent again before it changes or a minute has passed; only objects with our owner UID are
-removed.
+name; a refused manifest is not sent again before it changes or a minute has passed; a write that is put off ends the
+cycle, because what comes after it may rely on it; only objects with our owner UID are removed.
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,17 +48,24 @@ class Writer:
     ) -> Outcome:
         """Applies the manifests and prunes. `untouched` are classes whose objects stay as they are.
 
-        Raises `Retry` when the API server cannot be asked; everything written so far stays and is found in place then.
+        Everything written before a `Retry` stays and is found in place the next time.
         """
         written: list[str] = []
         refused: list[Refusal] = []
-        for manifest in manifests:
-            try:
-                written += await self._ensure(deployment, stamp(manifest), monotonic)
-            except Reject as rejection:
-                refused.append(self._remember(manifest, rejection, monotonic))
-        written += await self._prune(deployment, manifests, untouched)
-        return Outcome(written=tuple(written), refused=tuple(refused))
+        postponed = None
+        try:
+            for manifest in manifests:
+                try:
+                    written += await self._ensure(deployment, stamp(manifest), monotonic)
+                except Reject as rejection:
+                    refused.append(self._remember(manifest, rejection, monotonic))
+            async for removed in self._prune(deployment, manifests, untouched):
+                written.append(removed)
+        except Reject as rejection:  # of a removal
+            refused.append(Refusal(reason=rejection.reason, message=rejection.message))
+        except Retry as retry:
+            postponed = Refusal(reason=retry.reason, message=retry.message)
+        return Outcome(written=tuple(written), refused=tuple(refused), postponed=postponed)
 
     def forget_deleted(self) -> None:
         """Drops what is remembered of objects that are gone."""
@@ -69,7 +77,7 @@ class Writer:
     async def _ensure(self, deployment: InferenceDeployment, manifest: Manifest, monotonic: float) -> list[str]:
         kind, address = kube.BY_KIND[manifest["kind"]], address_of(manifest)
         live = self._store.get(kind, address[1:])
-        if live is not None and (is_in_place(manifest, live) or self._settled.get(address) == (manifest, live)):
+        if live is not None and self._is_settled(address, manifest, live):
             return []
         held = self._refused.get(address)
         if held and held.until > monotonic and held.manifest == manifest:
@@ -79,10 +87,13 @@ class Writer:
             _check_ownership(deployment, kind, live)
         applied = await self._kube.apply(kind, manifest)
         self._store.put(kind, applied)
-        # the server may write a field in another way than we did: what it made of this manifest is in place as well
-        self._settled[address] = (manifest, self._store.get(kind, address[1:]))
+        self._settled[address] = (manifest, _lasting(self._store.get(kind, address[1:])))
         self._refused.pop(address, None)
         return [f"{kind.kind}/{address[2]}"]
+
+    def _is_settled(self, address: Address, manifest: Manifest, live: Manifest) -> bool:
+        """Whether it is in place: as we wrote it, or as the server wrote what we sent."""
+        return is_in_place(manifest, live) or self._settled.get(address) == (manifest, _lasting(live))
 
     def _remember(self, manifest: Manifest, rejection: Reject, monotonic: float) -> Refusal:
         address, stamped = address_of(manifest), stamp(manifest)
@@ -95,9 +106,8 @@ class Writer:
 
     async def _prune(
         self, deployment: InferenceDeployment, manifests: tuple[Manifest, ...], untouched: frozenset[str]
-    ) -> list[str]:
+    ) -> AsyncIterator[str]:
         wanted = {address_of(m) for m in manifests}
-        removed: list[str] = []
         for kind in kube.OWNED:
             for live in self._store.owned(kind, deployment.key):
                 metadata = live["metadata"]
@@ -110,13 +120,17 @@ class Writer:
                     continue
                 await self._kube.delete(kind, metadata["namespace"], metadata["name"], uid=metadata["uid"])
                 self._store.remove(kind, live)
-                removed.append(f"{kind.kind}/{metadata['name']}")
-        return removed
+                yield f"{kind.kind}/{metadata['name']}"
 
 
 def address_of(manifest: Manifest) -> Address:
     """Kind, namespace and name."""
     return manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+
+def _lasting(live: dict[str, Any]) -> dict[str, Any]:
+    """An object without its status, which changes by itself."""
+    return {name: value for name, value in live.items() if name != "status"}
 
 
 def _owners(live: dict[str, Any]) -> list[dict[str, Any]]:

@@ -71,7 +71,7 @@ def _weigh(
             fastest_rps=s.fastest_rps,
         )
         for s in supplies
-        if s.hardware or snapshot.replicas.get(s.name)
+        if s.reachable and (s.hardware or snapshot.replicas.get(s.name))
     ]
     ready_rps = sum(s.ready * s.replica_rps for s in shares)
     carried = demand.rps is not None and ready_rps >= demand.rps  # an unknown demand is not known to be carried
@@ -80,6 +80,7 @@ def _weigh(
         shares += [
             Share(name=name, ready=ready_pods(snapshot, name), replica_rps=usual, fastest_rps=usual)
             for name in _unlisted(snapshot)
+            if name not in snapshot.unroutable
         ]
     overloaded = (demand.rps or 0.0) * snapshot.deployment.scaling.target_utilisation > ready_rps
     weights = split_traffic(tuple(shares), _routed(snapshot), overloaded=overloaded)
@@ -110,6 +111,7 @@ def _plan_class(
         limit_message=want.message if want.why in LIMITS else "",
         pending=wish.pending,
         render=supply.hardware is not None,
+        reachable=supply.reachable,
     )
 
 
@@ -159,6 +161,7 @@ def _as_it_is(snapshot: Snapshot, supplies: tuple[Supply, ...], demand: Demand) 
             limit_message="spec.paused is true",
             pending=snapshot.memory.pending.get(s.name),
             render=False,
+            reachable=s.reachable,
         )
         for s in supplies
     )

@@ -9,9 +9,6 @@ import math
 from heteroserve.model.plan import Demand
 from heteroserve.model.snapshot import Snapshot
 
-STALE_AFTER_SECONDS = 30.0
-"""Twice a common scrape interval of 15 s: an older sample says nothing about now."""
-
 QUEUE_SHARE = 0.5
 """Waiting for more than this share of the latency objective means that there are too few replicas."""
 
@@ -26,8 +23,9 @@ def estimate_demand(snapshot: Snapshot, ready: int, ready_rps: float) -> Demand:
     signals = snapshot.signals
     if signals.error:
         return _nothing("PrometheusError", f"Prometheus cannot be asked: {signals.error}")
-    if signals.age_seconds is not None and not signals.age_seconds <= STALE_AFTER_SECONDS:
-        return _nothing("MetricsStale", f"the newest samples are older than {STALE_AFTER_SECONDS:.0f} s")
+    window = snapshot.cluster.metrics_window_seconds
+    if signals.age_seconds is not None and not 0 <= signals.age_seconds <= window:
+        return _nothing("MetricsStale", f"the newest samples are older than {window:.0f} s")
     offered, served, backlog = (usable(v) for v in (signals.offered_rps, signals.served_rps, signals.backlog))
     rates = [r for r in (offered, served) if r is not None]
     if not rates:

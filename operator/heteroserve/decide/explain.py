@@ -1,8 +1,8 @@
 """Explaining: what a plan changes, as records with cause, before and after.
 
-Pure. One record per class whose replicas change and one for the whole split of the traffic, where a route splits it;
-nothing changes, nothing is recorded. The records become the status's `decisions`, the Events and the log's one line per
-decision.
+Pure. One record per class that is removed or whose replicas change, and one for the whole split of the traffic, where
+a route splits it; nothing changes, nothing is recorded. The records become the status's `decisions`, the Events and the
+log's one line per decision.
 """
 
 from heteroserve.model.plan import ClassPlan, Why
@@ -21,6 +21,7 @@ TRAFFIC = ""
 def record_changes(snapshot: Snapshot, classes: tuple[ClassPlan, ...]) -> tuple[DecisionRecord, ...]:
     """The changes from what is to what the classes' plans say."""
     changes = [_replicas(snapshot, c) for c in classes if c.render and c.replicas != snapshot.replicas.get(c.name, 0)]
+    changes += [_removal(snapshot, name) for name in sorted(snapshot.replicas.keys() - {c.name for c in classes})]
     before = dict(snapshot.route.weights) if snapshot.route else {}
     after = {c.name: c.weight for c in classes}
     if snapshot.gateways and {n: w for n, w in before.items() if w} != {n: w for n, w in after.items() if w}:
@@ -44,6 +45,17 @@ def _replicas(snapshot: Snapshot, plan: ClassPlan) -> DecisionRecord:
         after=_count(plan.replicas),
         reason=plan.why,
         message=plan.message,
+    )
+
+
+def _removal(snapshot: Snapshot, name: str) -> DecisionRecord:
+    return DecisionRecord(
+        time=snapshot.now,
+        class_name=name,
+        before=_count(snapshot.replicas[name]),
+        after="removed",
+        reason=Why.RETIRED,
+        message="no longer in spec.classes, and the others carry the demand",
     )
 
 

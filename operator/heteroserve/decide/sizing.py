@@ -60,6 +60,8 @@ def _add(supply: Supply, floor: int, remaining: float, left: Decimal | None, *, 
     """Replicas to add to the floor, and what bounded them. `first`: none is chosen anywhere yet, so one is needed."""
     if supply.replica_rps <= 0:
         return 0, Why.TOO_SLOW
+    if not supply.reachable:
+        return 0, Why.UNREACHABLE
     most = supply.target.max_replicas + 1.0  # more is never asked for: no demand is too large to be counted
     needed = max(math.ceil(min(most, max(0.0, remaining / supply.replica_rps)) - 1e-9), 1 if first else 0)
     if needed <= 0:
@@ -70,11 +72,11 @@ def _add(supply: Supply, floor: int, remaining: float, left: Decimal | None, *, 
         **({} if supply.room is None else {supply.room - floor: _why_no_room(supply)}),
         **({} if left is None or supply.price <= 0 else {int(left // supply.price): Why.BUDGET}),
         # one more than works: the one that fails is the one that tells when it no longer does
-        **({supply.placed + 1 - floor: _why_failing(supply)} if supply.problems else {}),
+        **({supply.placed + 1 - floor: _why_failing(supply)} if supply.failing else {}),
     }
     tightest = min(bounds)
     why = Why.DEMAND if needed <= tightest else bounds[tightest]
-    if why is Why.DEMAND and supply.problems:
+    if supply.refusal or (why is Why.DEMAND and supply.problems):
         why = _why_failing(supply)
     return max(0, tightest), why
 
@@ -83,12 +85,14 @@ def _why_floor(supply: Supply, floor: int) -> Why:
     """What stands in the way of the replicas that are kept whatever the demand."""
     if supply.room is not None and supply.room < floor:
         return _why_no_room(supply)
-    if supply.problems:
+    if supply.failing:
         return _why_failing(supply)
     return Why.MINIMUM if floor else Why.DEMAND
 
 
 def _why_failing(supply: Supply) -> Why:
+    if supply.refusal:
+        return Why.REFUSED
     return Why.UNSCHEDULABLE if supply.unschedulable else Why.FAILING
 
 
@@ -98,7 +102,11 @@ def _why_no_room(supply: Supply) -> Why:
 
 def _refuse(supply: Supply) -> Wanted:
     """What is wanted of a class of which the HardwareClass is not known: nothing, and that is said."""
-    message = f"there is no HardwareClass {supply.name}: create it or take the class out of spec.classes"
+    message = (
+        f"the HardwareClass {supply.name} cannot be read, correct it: {supply.unreadable}"
+        if supply.unreadable
+        else f"there is no HardwareClass {supply.name}: create it or take the class out of spec.classes"
+    )
     return Wanted(name=supply.name, replicas=0, why=Why.UNKNOWN_CLASS, message=message)
 
 
@@ -116,6 +124,10 @@ def _explain(supply: Supply, why: Why) -> str:
             return "as many as scaling.budget allows"
         case Why.UNSCHEDULABLE if supply.unschedulable:
             return f"the scheduler cannot place {supply.unschedulable.name}: {supply.unschedulable.message}"
+        case Why.REFUSED:
+            return f"Kubernetes refuses its pods: {supply.refusal}"
+        case Why.UNREACHABLE:
+            return "no route can lead to it: what stands under its Service's name belongs to somebody else"
         case Why.FAILING:
             return f"no more than one beyond the {supply.placed} that work: {supply.problems[0].name} does not"
         case _:

@@ -105,9 +105,9 @@ def _shrink(
 
 def _can_spare(present: Present, replicas: int, everyone: tuple[Present, ...], demand: Demand) -> bool:
     """Whether what stays ready carries the demand (or anything at all is ready, when nothing is demanded)."""
-    if present.supply.ready <= replicas:
+    if present.supply.routable <= replicas:
         return True  # only replicas that carry nothing would go
-    stays = {p.supply.name: min(p.supply.ready, p.supply.target.max_replicas) for p in everyone}
+    stays = {p.supply.name: min(p.supply.routable, p.supply.target.max_replicas) for p in everyone}
     stays[present.supply.name] = replicas
     ready_rps = sum(stays[p.supply.name] * p.supply.replica_rps for p in everyone)
     return any(stays.values()) and ready_rps >= (demand.rps or 0.0)

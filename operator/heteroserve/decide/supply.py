@@ -24,6 +24,8 @@ class Supply:
     `replica_rps` is the capacity of one replica within the objective at the target utilisation, 0 when it cannot meet
     the objective; `fastest_rps` ignores the objective (better slow than not at all). `room` is how many replicas the
     usable nodes can hold, `None` when devices do not bound it. `placed` pods stand on a serving node without a problem.
+    `refusal` is why Kubernetes creates no more of them; `reachable` whether a route can lead to them; `unreadable`
+    what is wrong with a HardwareClass that is there and yet not known.
     """
 
     target: ClassTarget
@@ -36,6 +38,9 @@ class Supply:
     ready: int
     placed: int
     problems: tuple[Pod, ...] = ()
+    refusal: str = ""
+    reachable: bool = True
+    unreadable: str = ""
 
     @property
     def name(self) -> str:
@@ -52,10 +57,22 @@ class Supply:
         """A pod that the scheduler cannot place, if there is one."""
         return next((p for p in self.problems if p.problem is PodProblem.UNSCHEDULABLE), None)
 
+    @property
+    def failing(self) -> bool:
+        """Whether some of its pods do not work, or cannot even be created."""
+        return bool(self.problems or self.refusal)
+
+    @property
+    def routable(self) -> int:
+        """Replicas that can be sent requests now."""
+        return self.ready if self.reachable else 0
+
     def effective(self, replicas: int) -> int:
         """How many of `replicas` can be expected to serve: bounded by room, and by what works while some do not."""
+        if not self.reachable:
+            return 0
         bound = replicas if self.room is None else min(replicas, self.room)
-        return min(bound, self.placed) if self.problems else bound
+        return min(bound, self.placed) if self.failing else bound
 
 
 def assess_supply(snapshot: Snapshot) -> tuple[Supply, ...]:
@@ -92,6 +109,9 @@ def _assess(snapshot: Snapshot, target: ClassTarget) -> Supply:
         ready=ready_pods(snapshot, target.name),
         placed=sum(p.node in serving and (p.ready or p.problem is None) for p in pods),
         problems=tuple(p for p in pods if p.problem is not None and not p.ready),
+        refusal=snapshot.refusals.get(target.name, ""),
+        unreadable=snapshot.unreadable_hardware.get(target.name, ""),
+        reachable=not snapshot.gateways or target.name not in snapshot.unroutable,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A write that will be refused again until somebody changes something."""
+    """A write that did not go through, and why."""
 
     reason: str
     message: str
@@ -13,7 +13,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Objects written or removed in this cycle (`Kind/name`), and what was refused."""
+    """Objects written or removed in this cycle (`Kind/name`), and what was not.
+
+    What is `refused` will be again until somebody changes something. What is `postponed` ended the cycle, and is tried
+    again by itself.
+    """
 
     written: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    postponed: Refusal | None = None

@@ -23,6 +23,8 @@ class Why(StrEnum):
     UNKNOWN_CLASS = "UnknownHardwareClass"
     UNSCHEDULABLE = "PodsUnschedulable"
     FAILING = "PodsFailing"
+    REFUSED = "PodsRefused"
+    UNREACHABLE = "ServiceRefused"
     METRICS_HOLD = "HeldWithoutMetrics"
     STABILISING = "ScaleDownStabilizing"
     MAKE_BEFORE_BREAK = "WaitingForReadyCapacity"
@@ -44,6 +46,8 @@ LIMITS = frozenset(
         Why.UNKNOWN_CLASS,
         Why.UNSCHEDULABLE,
         Why.FAILING,
+        Why.REFUSED,
+        Why.UNREACHABLE,
     }
 )
 """The rules that keep a class from having more, whatever else settles its number in this cycle."""
@@ -66,7 +70,7 @@ class ClassPlan:
     `replica_rps`: what a replica may carry within the objective at the target utilisation; `ready_rps`: what the
     ready replicas carry together. `usable` of the replicas can be expected to serve; `limit` keeps the class from
     having more. `render` is false for a class of which too little is known to write anything: what exists of it stays
-    as it is.
+    as it is. `reachable` is false for a class that no route can lead to.
     """
 
     name: str
@@ -82,6 +86,7 @@ class ClassPlan:
     limit_message: str = ""
     pending: PendingScaleDown | None = None
     render: bool = True
+    reachable: bool = True
     retired: bool = False
 
     @property

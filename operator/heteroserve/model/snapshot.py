@@ -37,6 +37,7 @@ class Pod:
     created: datetime | None = None
     problem: PodProblem | None = None
     message: str = ""
+    model_version: str | None = None
     devices: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -45,8 +46,8 @@ class Signals:
     """What Prometheus says of one deployment. Rates in requests per second; `None` = no (usable) sample.
 
     `offered_rps` is counted at the gateway, `served_rps` and `backlog` (requests inside Triton, executing or queued)
-    by Triton over all pods. `missing_pods` counts ready pods of which Prometheus does not know both yet.
-    `age_seconds` is the age of the oldest sample used.
+    by Triton over all pods. `missing_pods` counts ready pods of which Prometheus does not know both, or not of late.
+    `age_seconds` is the age of the newest sample of the pods that stay; `None` where there is none.
     """
 
     offered_rps: float | None = None
@@ -98,6 +99,7 @@ class Memory:
     decisions: tuple[DecisionRecord, ...] = ()
     conditions: tuple[ConditionState, ...] = ()
     demand_rps: float | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,8 @@ class RouteState:
 class Cluster:
     """What the cluster offers besides hardware, and how its operator set us up for it.
 
-    `ingress_namespaces` hold the gateways' proxies, `metrics_namespaces` Prometheus: only they reach the pods.
+    `ingress_namespaces` hold the gateways' proxies, `metrics_namespaces` Prometheus: only they reach the pods. A sample
+    older than `metrics_window_seconds` says nothing about now.
     """
 
     gateway_api: bool = True
@@ -121,11 +124,12 @@ class Cluster:
     default_gateway: GatewayRef | None = None
     ingress_namespaces: tuple[str, ...] = ()
     metrics_namespaces: tuple[str, ...] = ()
+    metrics_window_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One consistent picture. `replicas`: what the Deployments ask for, by class (of unlisted classes too)."""
+    """One consistent picture. What the Deployments are and say is by class, of unlisted classes too."""
 
     now: datetime
     deployment: InferenceDeployment
@@ -134,7 +138,16 @@ class Snapshot:
     pods: tuple[Pod, ...] = ()
     devices_taken: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Devices in use by the pods of other deployments: node name → resource → number."""
+    unreadable_hardware: Mapping[str, str] = field(default_factory=dict)
+    """HardwareClasses that are there and cannot be read: name → what is wrong with them."""
     replicas: Mapping[str, int] = field(default_factory=dict)
+    """What the Deployments ask for."""
+    rolling: frozenset[str] = frozenset()
+    """Classes whose Deployment Kubernetes still works on: not looked at yet, or pods of an older template are left."""
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """Why Kubernetes creates no pod of a class: a quota, a missing RuntimeClass, an admission rule."""
+    unroutable: frozenset[str] = frozenset()
+    """Classes that have a Deployment and no Service of ours: what stands under its name belongs to somebody else."""
     route: RouteState | None = None
     signals: Signals = Signals()
     memory: Memory = Memory()

@@ -10,14 +10,14 @@ from heteroserve.kube import Kind, Kube, Object
 from heteroserve.model.deployment import Key
 from heteroserve.observe.store import Store, name_of
 from heteroserve.render.metadata import DEPLOYMENT_LABEL
-from heteroserve.wake import Subject
+from heteroserve.wake import Call, Subject
 
-Ring = Callable[[Subject, bool], None]
-"""Takes a subject and whether its reconcile is urgent."""
+Ring = Callable[[Subject, Call], None]
+"""Takes a subject, and why it is rung for."""
 
 
 class Feed:
-    """Takes in what the cluster says. `ring(subject, urgent)` is called for everybody concerned."""
+    """Takes in what the cluster says. `ring(subject, call)` is called for everybody concerned."""
 
     def __init__(self, store: Store, ring: Ring) -> None:
         self._store = store
@@ -27,8 +27,9 @@ class Feed:
         """One watch event."""
         learn = self._store.remove if event_type == "DELETED" else self._store.put
         if learn(kind, raw):
+            call = Call.FAILURE if kind in {kube.NODE, kube.POD} else Call.CHANGE
             for subject in self._concerned(kind, raw):
-                self._ring(subject, kind in {kube.NODE, kube.POD})
+                self._ring(subject, call)
 
     async def resync(self, api: Kube) -> None:
         """Lists everything anew and rings for what changed unnoticed. Raises `Retry` when the API server is away."""
@@ -36,12 +37,12 @@ class Feed:
             before = self._store.names(kind)
             objects = await api.list(kind)
             if self._store.replace(kind, objects, before):
-                self.everybody()
+                self.everybody(Call.CHANGE)
 
-    def everybody(self) -> None:
+    def everybody(self, call: Call) -> None:
         """Rings for every object that is reconciled."""
         for subject in self.subjects():
-            self._ring(subject, False)  # noqa: FBT003 -- see Ring
+            self._ring(subject, call)
 
     def subjects(self) -> list[Subject]:
         """Every object that is reconciled."""

@@ -8,17 +8,18 @@ ourselves. A missing sample stays missing: nothing here turns it into zero.
 import asyncio
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
-from urllib3.util.retry import Retry as NoRetry
 
 from heteroserve.model.deployment import Key
 from heteroserve.model.snapshot import Pod, Signals
+from heteroserve.observe.bounded import BoundedAdapter
 
 ENVOY_CLUSTER = re.compile(r"^(?:httproute|grpcroute)/([^/]+)/([^/]+)/rule/")
 GATEWAY = '{envoy_cluster_name=~"(httproute|grpcroute)/.+"}'
@@ -28,11 +29,15 @@ NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSample:
-    """What Triton in one pod reports."""
+    """What Triton in one pod reports, and how long ago the newest of it was scraped."""
 
     served_rps: float | None = None
     backlog: float | None = None
     queue_milliseconds: float | None = None
+    age_seconds: float | None = None
+
+
+NOTHING = PodSample()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,24 +46,37 @@ class FleetSamples:
 
     offered_rps: Mapping[Key, float] = field(default_factory=dict)
     pods: Mapping[tuple[str, str], PodSample] = field(default_factory=dict)
-    age_seconds: float | None = None
     error: str | None = "not asked yet"
+
+    @property
+    def age_seconds(self) -> float | None:
+        """The age of the newest sample of any pod."""
+        return _newest(self.pods.values())
 
 
 class Prometheus:
-    """Asks one Prometheus. The client is synchronous: every query runs in a thread, with a time limit."""
+    """Asks one Prometheus. The client is synchronous: every query runs in a thread, with a time limit.
+
+    The threads are our own and as many as there are queries: whatever holds them, it holds nobody else's.
+    """
 
     def __init__(self, url: str, *, window_seconds: int, timeout_seconds: float) -> None:
-        self._client = PrometheusConnect(url=url, retry=NoRetry(total=0))
+        session = requests.Session()
+        self._client = PrometheusConnect(url=url, session=session)
+        for address in ("http://", "https://", url):  # wherever a redirect leads; in place of what the client mounted
+            session.mount(address, BoundedAdapter(3 * timeout_seconds))  # ends what `fetch` has given up
         self._window = f"[{window_seconds}s]"
         self._timeout = timeout_seconds
+        self._threads = ThreadPoolExecutor(len(self._queries()), thread_name_prefix="prometheus")
 
     async def fetch(self) -> FleetSamples:
         """Samples of the whole fleet; never raises for what a Prometheus may do."""
         queries = self._queries()
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(2 * self._timeout):
-                answers = await asyncio.gather(*(asyncio.to_thread(self._ask, q) for q in queries.values()))
+                asked = (loop.run_in_executor(self._threads, self._ask, query) for query in queries.values())
+                answers = await asyncio.gather(*asked)
             return _assemble(dict(zip(queries, answers, strict=True)))
         except (TimeoutError, requests.RequestException, PrometheusApiClientException, *NO_ANSWER) as error:
             return FleetSamples(error=type(error).__name__)
@@ -74,7 +92,7 @@ class Prometheus:
                 f"sum by (namespace, pod) (rate(nv_inference_queue_duration_us{window}))"
                 f" / sum by (namespace, pod) (rate(nv_inference_request_success{window})) / 1000"
             ),
-            "age": "time() - max(timestamp(nv_inference_pending_request_count))",
+            "age": "time() - max by (namespace, pod) (timestamp(nv_inference_pending_request_count))",
         }
 
     def _ask(self, query: str) -> list[dict[str, Any]]:
@@ -82,26 +100,31 @@ class Prometheus:
         return answer
 
 
-def signals_for(samples: FleetSamples, key: Key, pods: Sequence[Pod]) -> Signals:
-    """One deployment's share of the fleet's samples; `pods` are its own."""
+def signals_for(samples: FleetSamples, key: Key, pods: Sequence[Pod], window_seconds: float) -> Signals:
+    """One deployment's share of the fleet's samples; `pods` are its own. What is older than the window is missing."""
     if samples.error:
         return Signals(error=samples.error)
-    ready = [p for p in pods if p.ready and not p.terminating]
-    known = [s for p in pods if (s := samples.pods.get((key.namespace, p.name)))]
-    silent = sum(not _is_complete(samples.pods.get((key.namespace, p.name))) for p in ready)
+    found = [(p, samples.pods.get((key.namespace, p.name), NOTHING)) for p in pods]
+    known = [s for _, s in found]
+    silent = sum(not _is_complete(s, window_seconds) for p, s in found if p.ready and not p.terminating)
     return Signals(
         offered_rps=samples.offered_rps.get(key),
         served_rps=_total(s.served_rps for s in known),
         backlog=_total(s.backlog for s in known),
         queue_milliseconds=max((q for s in known if (q := s.queue_milliseconds) is not None and q >= 0), default=None),
         missing_pods=silent,
-        age_seconds=samples.age_seconds if known else None,
+        age_seconds=_newest(s for p, s in found if not p.terminating),
     )
 
 
-def _is_complete(sample: PodSample | None) -> bool:
-    """Whether a pod's part of every sum is known: without its rate, a sum of rates is too low."""
-    return sample is not None and sample.served_rps is not None and sample.backlog is not None
+def _is_complete(sample: PodSample, window_seconds: float) -> bool:
+    """Whether a pod's part of every sum is known, and of now: without its rate, a sum of rates is too low."""
+    fresh = sample.age_seconds is not None and sample.age_seconds <= window_seconds
+    return fresh and sample.served_rps is not None and sample.backlog is not None
+
+
+def _newest(samples: Iterable[PodSample]) -> float | None:
+    return min((age for s in samples if (age := s.age_seconds) is not None), default=None)
 
 
 def _total(values: Any) -> float | None:
@@ -117,13 +140,22 @@ def _assemble(answers: Mapping[str, list[dict[str, Any]]]) -> FleetSamples:
             key = Key(namespace=found[1], name=found[2])
             # a hair below zero is a matter of when what was scraped; what is no number stays none
             offered[key] = offered.get(key, 0.0) + (max(0.0, value) if math.isfinite(value) else math.nan)
-    served, backlog, queue = (_by_pod(answers[name]) for name in ("served", "backlog", "queue"))
+    served, backlog, queue, age = (_by_pod(answers[name]) for name in ("served", "backlog", "queue", "age"))
     pods = {
-        name: PodSample(served_rps=served.get(name), backlog=backlog.get(name), queue_milliseconds=queue.get(name))
+        name: PodSample(
+            served_rps=served.get(name),
+            backlog=backlog.get(name),
+            queue_milliseconds=queue.get(name),
+            age_seconds=_usable_age(age.get(name)),
+        )
         for name in served.keys() | backlog.keys()
     }
-    age = next((value for _, value in _vector(answers["age"])), None)
-    return FleetSamples(offered_rps=offered, pods=pods, age_seconds=age, error=None)
+    return FleetSamples(offered_rps=offered, pods=pods, error=None)
+
+
+def _usable_age(seconds: float | None) -> float | None:
+    """An age, or `None` for what is none: both times are Prometheus' own, so it cannot be negative."""
+    return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None
 
 
 def _by_pod(answer: list[dict[str, Any]]) -> dict[tuple[str, str], float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from heteroserve.model.fleet import Node, Taint
 from heteroserve.model.snapshot import Pod, PodProblem, RouteState
-from heteroserve.render.metadata import CLASS_LABEL
+from heteroserve.render.metadata import CLASS_LABEL, VERSION_ANNOTATION
 
 Object = dict[str, Any]
 
@@ -63,6 +63,7 @@ def parse_pod(raw: Object) -> Pod:
         created=parse_time(metadata.get("creationTimestamp")),
         problem=problem,
         message=message,
+        model_version=_text(_part(metadata, "annotations"), VERSION_ANNOTATION)[:64] or None,
         devices={} if ended else _devices(_limits(raw)),  # an evicted pod stays on record, but holds nothing
     )
 
@@ -80,6 +81,22 @@ def parse_route(raw: Object, deployment_name: str) -> RouteState:
     bad = [c for c in verdicts if _text(c, "type") in {"Accepted", "ResolvedRefs"} and _text(c, "status") == "False"]
     accepted = None if not verdicts else not bad
     return RouteState(weights=weights, accepted=accepted, message=_cut(_text(bad[0], "message")) if bad else "")
+
+
+def is_rolling(raw: Object) -> bool:
+    """Whether Kubernetes still works on a Deployment: it has not seen it yet, or pods of an older template are left."""
+    status = _part(raw, "status")
+    seen, wanted = (
+        _number(part, name) for part, name in ((status, "observedGeneration"), (raw["metadata"], "generation"))
+    )
+    return seen < wanted or _number(status, "updatedReplicas") < _number(status, "replicas")
+
+
+def parse_refusal(raw: Object) -> str:
+    """Why Kubernetes creates no (more) pods of a Deployment; empty when it does."""
+    conditions = _parts(raw, "status", "conditions")
+    failed = [c for c in conditions if _text(c, "type") == "ReplicaFailure" and _text(c, "status") == "True"]
+    return _cut(_text(failed[0], "message") or "no pod can be created") if failed else ""
 
 
 def parse_time(text: Any) -> datetime | None:
@@ -147,6 +164,12 @@ def _parts(raw: Any, *path: str) -> list[Object]:
     """The objects of the list at a path."""
     found = _part(raw, *path[:-1]).get(path[-1])
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _number(raw: Object, name: str) -> int:
+    """The whole number of a field, or 0."""
+    found = raw.get(name)
+    return found if isinstance(found, int) else 0
 
 
 def _text(raw: Object, name: str) -> str:

@@ -95,6 +95,7 @@ def parse_memory(raw: dict[str, Any]) -> Memory:
         ),
         conditions=tuple(_condition(c) for c in status.conditions),
         demand_rps=status.demand.requests_per_second if status.demand else None,
+        version=status.version,
     )
 
 

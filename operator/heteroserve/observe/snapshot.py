@@ -11,7 +11,7 @@ from datetime import datetime
 from heteroserve import kube
 from heteroserve.model.snapshot import Cluster, Pod, RouteState, Snapshot
 from heteroserve.observe.metrics import FleetSamples, signals_for
-from heteroserve.observe.parse import parse_route
+from heteroserve.observe.parse import is_rolling, parse_refusal, parse_route
 from heteroserve.observe.store import Store, Wish
 from heteroserve.render.metadata import CLASS_LABEL
 
@@ -30,6 +30,7 @@ class Observer:
         """All that a decision about this deployment may see."""
         key = wish.deployment.key
         pods = self._store.pods(key)
+        workloads = self._by_class(kube.DEPLOYMENT, wish)
         return Snapshot(
             now=now,
             deployment=wish.deployment,
@@ -37,21 +38,23 @@ class Observer:
             nodes=self._store.nodes(),
             pods=pods,
             devices_taken=subtract(self.devices_taken(), devices_of(pods)),
-            replicas=self._replicas(wish),
+            unreadable_hardware=self._store.unreadable_hardware(),
+            replicas={name: raw["spec"].get("replicas", 1) for name, raw in workloads.items()},
+            rolling=frozenset(name for name, raw in workloads.items() if is_rolling(raw)),
+            refusals={name: why for name, raw in workloads.items() if (why := parse_refusal(raw))},
+            unroutable=frozenset(workloads.keys() - self._by_class(kube.SERVICE, wish).keys()),
             route=self._route(wish),
-            signals=signals_for(samples, key, pods),
+            signals=signals_for(samples, key, pods, self._cluster.metrics_window_seconds),
             memory=wish.memory,
             cluster=self.cluster(),
         )
 
     def cluster(self) -> Cluster:
         """What the cluster offers, by which kinds it knows."""
-        return Cluster(
+        return replace(
+            self._cluster,
             gateway_api=kube.HTTP_ROUTE.kind not in self._store.absent,
             envoy_gateway=kube.TRAFFIC_POLICY.kind not in self._store.absent,
-            default_gateway=self._cluster.default_gateway,
-            ingress_namespaces=self._cluster.ingress_namespaces,
-            metrics_namespaces=self._cluster.metrics_namespaces,
         )
 
     def devices_taken(self) -> DevicesByNode:
@@ -67,11 +70,8 @@ class Observer:
         found: list[kube.Object] = self._store.owned(kind, key)
         return [raw for raw in found if any(o.get("uid") == uid for o in raw["metadata"].get("ownerReferences", ()))]
 
-    def _replicas(self, wish: Wish) -> dict[str, int]:
-        return {
-            raw["metadata"]["labels"].get(CLASS_LABEL, ""): raw["spec"].get("replicas", 1)
-            for raw in self._own(kube.DEPLOYMENT, wish)
-        }
+    def _by_class(self, kind: kube.Kind, wish: Wish) -> dict[str, kube.Object]:
+        return {raw["metadata"]["labels"].get(CLASS_LABEL, ""): raw for raw in self._own(kind, wish)}
 
     def _route(self, wish: Wish) -> RouteState | None:
         routes = self._own(kube.HTTP_ROUTE, wish) + self._own(kube.GRPC_ROUTE, wish)

@@ -1,8 +1,9 @@
 """The store: what we know of the cluster, filled by events and rebuilt from a LIST twice a minute.
 
 Invariants: an older version of an object never replaces a newer one (by resourceVersion, same UID); what a LIST does
-not contain is gone, unless it was learned of after that LIST was asked for. `put` and `remove` say whether any *fact*
-changed, so that heartbeats wake nobody. Nothing here waits or asks; losing all of it costs one LIST.
+not contain is gone, unless it was learned of after that LIST was asked for; no LIST brings back what was removed
+before it came. `put` and `remove` say whether any *fact* changed, so that heartbeats wake nobody. Nothing here waits or
+asks; losing all of it costs one LIST.
 """
 
 from collections import defaultdict
@@ -49,6 +50,7 @@ class Hardware:
 class Unreadable:
     """An object of our own kinds that does not parse (a CRD of another version let it in)."""
 
+    uid: str
     generation: int
     message: str
     status: Object
@@ -70,6 +72,8 @@ class Store:
     def __init__(self) -> None:
         self._entries: dict[str, dict[Name, Entry]] = defaultdict(dict)
         self._owned: dict[tuple[str, Key], set[Name]] = defaultdict(set)
+        self._removed: dict[str, set[str]] = defaultdict(set)
+        """UIDs by kind, since the last LIST: it may have been answered before, and nobody comes back under his UID."""
         self.absent: set[str] = set()
         self.revision: dict[str, int] = defaultdict(int)
 
@@ -89,9 +93,10 @@ class Store:
 
     def remove(self, kind: Kind, raw: Object) -> bool:
         """Forgets an object, unless another of the same name took its place."""
-        name = name_of(raw)
+        name, uid = name_of(raw), raw["metadata"].get("uid", "")
+        self._removed[kind.kind].add(uid)
         old = self._entries[kind.kind].get(name)
-        if old is None or old.uid != raw["metadata"].get("uid", ""):
+        if old is None or old.uid != uid:
             return False
         self._drop(kind, name)
         self.revision[kind.kind] += 1
@@ -100,7 +105,8 @@ class Store:
     def replace(self, kind: Kind, objects: Iterable[Object] | None, before: frozenset[Name]) -> list[Name]:
         """Makes a LIST the truth; returns the names whose facts changed.
 
-        `before` are the names known when the LIST was asked for: what was learned meanwhile is kept.
+        `before` are the names known when the LIST was asked for: what was learned meanwhile is kept, and what was
+        removed meanwhile stays so.
         """
         self.absent.discard(kind.kind)
         if objects is None:
@@ -110,7 +116,9 @@ class Store:
         for name in gone:
             self._drop(kind, name)
         self.revision[kind.kind] += len(gone)
-        return gone + [name for name, raw in listed.items() if self.put(kind, raw)]
+        removed = self._removed.pop(kind.kind, set())
+        there = {name: raw for name, raw in listed.items() if raw["metadata"].get("uid") not in removed}
+        return gone + [name for name, raw in there.items() if self.put(kind, raw)]
 
     def names(self, kind: Kind) -> frozenset[Name]:
         """Names of all known objects of a kind."""
@@ -138,6 +146,11 @@ class Store:
         """All HardwareClasses that could be read."""
         return {f.hardware.name: f.hardware for f in self.facts(kube.HARDWARE_CLASS) if isinstance(f, Hardware)}
 
+    def unreadable_hardware(self) -> dict[str, str]:
+        """The other HardwareClasses, and what is wrong with them."""
+        entries = self._entries[kube.HARDWARE_CLASS.kind].items()
+        return {name: e.fact.message for (_, name), e in entries if isinstance(e.fact, Unreadable)}
+
     def nodes(self) -> tuple[Node, ...]:
         """All nodes, by name."""
         return tuple(sorted(self.facts(kube.NODE), key=lambda node: node.name))
@@ -149,7 +162,10 @@ class Store:
     def _drop(self, kind: Kind, name: Name) -> None:
         entry = self._entries[kind.kind].pop(name, None)
         if entry and entry.owner:
-            self._owned[kind.kind, entry.owner].discard(name)
+            owned = self._owned[kind.kind, entry.owner]
+            owned.discard(name)
+            if not owned:
+                del self._owned[kind.kind, entry.owner]
 
 
 def name_of(raw: Object) -> Name:
@@ -197,7 +213,10 @@ def _readable(raw: Object, parse: Callable[[], Fact]) -> Fact | Unreadable:
         return parse()
     except (ValidationError, ValueError, OverflowError) as error:
         return Unreadable(
-            generation=raw["metadata"].get("generation", 0), message=_first_line(error), status=raw.get("status", {})
+            uid=raw["metadata"].get("uid", ""),
+            generation=raw["metadata"].get("generation", 0),
+            message=_first_line(error),
+            status=raw.get("status", {}),
         )
 
 
@@ -209,13 +228,17 @@ def _first_line(error: Exception) -> str:
 
 
 def _trim(raw: Object) -> Object:
-    """An object of ours without what changes by itself."""
-    metadata = {k: v for k, v in raw["metadata"].items() if k not in {"managedFields", "resourceVersion", "generation"}}
-    verdicts = [
-        {"conditions": [{k: c.get(k, "") for k in ("type", "status", "message")} for c in p.get("conditions", ())]}
-        for p in raw.get("status", {}).get("parents", ())
-    ]
-    return {**raw, "metadata": metadata, "status": {"parents": verdicts}}
+    """An object of ours without what changes by itself; of its status only what `parse` reads."""
+    metadata = {k: v for k, v in raw["metadata"].items() if k not in {"managedFields", "resourceVersion"}}
+    status = raw.get("status", {})
+    kept = {k: status[k] for k in ("observedGeneration", "replicas", "updatedReplicas") if k in status}
+    parents = [{"conditions": _verdicts(parent)} for parent in status.get("parents", ())]
+    return {**raw, "metadata": metadata, "status": {**kept, "conditions": _verdicts(status), "parents": parents}}
+
+
+def _verdicts(status: Object) -> list[Object]:
+    """Conditions without their times."""
+    return [{k: c.get(k, "") for k in ("type", "status", "message")} for c in status.get("conditions") or ()]
 
 
 _FACTS: dict[str, Callable[[Object], Any]] = {

@@ -15,6 +15,8 @@ API_VERSION = f"{GROUP}/v1alpha1"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "heteroserve"}
 DEPLOYMENT_LABEL = f"{GROUP}/deployment"
 CLASS_LABEL = f"{GROUP}/class"
+VERSION_ANNOTATION = f"{GROUP}/model-version"
+"""On pods: the version that was asked for when they were made."""
 
 HTTP_PORT, GRPC_PORT, METRICS_PORT = 8000, 8001, 8002
 

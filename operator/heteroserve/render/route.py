@@ -58,7 +58,7 @@ def _route(
             "weight": c.weight,
         }
         for c in sorted(plan.classes, key=lambda c: c.name)
-        if c.render or c.replicas > 0
+        if c.reachable and (c.render or c.replicas > 0)
     ]
     hostnames = {"hostnames": list(deployment.hostnames)} if deployment.hostnames else {}
     return {

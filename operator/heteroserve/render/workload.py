@@ -13,6 +13,7 @@ from heteroserve.render.metadata import (
     GRPC_PORT,
     HTTP_PORT,
     METRICS_PORT,
+    VERSION_ANNOTATION,
     Manifest,
     class_object_name,
     manifest,
@@ -42,6 +43,7 @@ def build_workload(
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(METRICS_PORT),
         "prometheus.io/path": "/metrics",
+        **({VERSION_ANNOTATION: deployment.model.version} if deployment.model.version else {}),
     }
     return {
         **head,

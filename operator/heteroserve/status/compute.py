@@ -13,7 +13,7 @@ from heteroserve.model.plan import ClassPlan, Plan
 from heteroserve.model.snapshot import ConditionState, DecisionRecord, Snapshot
 from heteroserve.status.conditions import CONDITIONS, Verdict, View
 
-DECISIONS_KEPT = 10
+DECISIONS_KEPT = 20
 DEMAND_TOLERANCE = 0.1
 """The demand shown moves only when it changed by more than this share: a status is no time series."""
 
@@ -38,7 +38,7 @@ def compute_status(snapshot: Snapshot, plan: Plan, outcome: Outcome) -> Status:
     return Status(
         generation=snapshot.deployment.generation,
         conditions=conditions_after(snapshot.memory.conditions, verdicts, snapshot.deployment.generation, snapshot.now),
-        version=snapshot.deployment.model.version if view.ready else None,
+        version=_version(snapshot),
         cost_per_hour=plan.cost_per_hour,
         demand_rps=_steady(snapshot.memory.demand_rps, plan.demand.rps),
         classes=plan.classes,
@@ -70,6 +70,12 @@ def conditions_after(
         )
         for kind, verdict in verdicts.items()
     )
+
+
+def _version(snapshot: Snapshot) -> str | None:
+    """The version that every ready pod serves; while two are served, the last one that all did."""
+    served = {p.model_version for p in snapshot.pods if p.ready and not p.terminating}
+    return served.pop() if len(served) == 1 else snapshot.memory.version if served else None
 
 
 def _steady(before: float | None, now: float | None) -> float | None:

@@ -12,13 +12,25 @@ from heteroserve.model.deployment import ClaimSource, ConfigMapSource, ImageSour
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import ClassPlan, Plan, Why
 from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
+from heteroserve.render.metadata import class_object_name
 
 SLOW_START_SECONDS = 20.0
 MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG}
-CLASS_PROBLEMS = {Why.UNKNOWN_CLASS, Why.NO_NODES, Why.UNSCHEDULABLE, Why.TOO_SLOW}
+CLASS_PROBLEMS = {
+    Why.UNKNOWN_CLASS,
+    Why.NO_NODES,
+    Why.UNSCHEDULABLE,
+    Why.REFUSED,
+    Why.UNREACHABLE,
+    Why.TOO_SLOW,
+}
 """What somebody has to mend, even while other classes carry the demand."""
 BOUNDS = {Why.MAXIMUM, Why.BUDGET, Why.NO_DEVICES, Why.FAILING, Why.PAUSED}
 """What matters only when the classes together cannot carry the demand."""
+
+
+WRITTEN = "Deployment/"
+"""How a Deployment is named in the outcome of a cycle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +50,19 @@ class View:
     def problems(self) -> tuple[Pod, ...]:
         """Pods that do not serve, with what is known of why."""
         return tuple(p for p in self.snapshot.pods if p.problem and not p.terminating and not p.ready)
+
+    @property
+    def troubled(self) -> frozenset[str]:
+        """Classes that do not come up by waiting."""
+        return frozenset({p.class_name for p in self.problems} | self.snapshot.refusals.keys())
+
+    @property
+    def updating(self) -> frozenset[str]:
+        """Classes on whose Deployment Kubernetes works; what was written just now it has not even seen."""
+        written = {w.removeprefix(WRITTEN) for w in self.outcome.written if w.startswith(WRITTEN)}
+        deployment = self.snapshot.deployment
+        just_now = {c.name for c in self.plan.classes if class_object_name(deployment, c.name) in written}
+        return self.snapshot.rolling | just_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +103,24 @@ def _why_nothing_is_ready(view: View) -> Verdict:
 
 
 def _reconciling(view: View) -> Verdict:
-    troubled = {p.class_name for p in view.problems}
-    coming = [c for c in view.plan.classes if c.ready < c.replicas and c.name not in troubled and c.render]
+    if view.outcome.postponed:  # what stands in the cluster is not what is wanted, whatever it looks like
+        return Verdict(status="True", reason=view.outcome.postponed.reason, message=view.outcome.postponed.message)
+    short = [c.name for c in view.plan.classes if c.ready < c.replicas and c.render]
+    coming = [name for name in short if name not in view.troubled]
+    updating = sorted(view.updating - view.troubled)
     if view.snapshot.deployment.paused:
         return Verdict(status="False", reason=Why.PAUSED, message="spec.paused is true: nothing is changed")
     leaving = [c.name for c in view.plan.classes if c.retired]
     if coming:
-        return Verdict(
-            status="True", reason="ReplicasComing", message=f"on the way: {', '.join(c.name for c in coming)}"
-        )
+        return Verdict(status="True", reason="ReplicasComing", message=f"on the way: {', '.join(coming)}")
+    if updating:
+        message = f"Kubernetes is making what was written true: {', '.join(updating)}"
+        return Verdict(status="True", reason="PodsUpdating", message=message)
     if leaving:
         return Verdict(status="True", reason="ClassesLeaving", message=f"taken out: {', '.join(leaving)}")
+    if view.troubled:
+        message = f"waiting changes nothing, the other conditions tell why: {', '.join(sorted(view.troubled))}"
+        return Verdict(status="False", reason="PodsInTrouble", message=message)
     return Verdict(status="False", reason="UpToDate")
 
 
@@ -108,7 +140,7 @@ def _model_ready(view: View) -> Verdict:
         )
         return Verdict(status="True" if view.ready else "False", reason="StartingSlowly", message=message)
     if view.ready:
-        return Verdict(status="True", reason="ModelLoaded", message="the model is loaded in every replica")
+        return Verdict(status="True", reason="ModelLoaded", message="the model is loaded in every ready replica")
     return Verdict(status="Unknown", reason="Starting", message="no replica has loaded the model yet")
 
 
@@ -189,7 +221,7 @@ def _is_degraded(plan: ClassPlan, view: View) -> bool:
         return False
     pods = [p for p in view.snapshot.pods if p.class_name == plan.name and not p.terminating]
     unserved = sum(p.ready for p in pods) > plan.ready
-    return unserved or any(p.problem for p in pods)
+    return unserved or any(p.problem for p in pods) or plan.name in view.snapshot.refusals
 
 
 def _short_of_replicas(classes: list[ClassPlan]) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 from heteroserve import kube
 from heteroserve.kube import Kube, Object
-from heteroserve.model.deployment import Key
 from heteroserve.model.plan import ClassPlan
 from heteroserve.model.snapshot import ConditionState, DecisionRecord
-from heteroserve.observe.store import Name, Store
+from heteroserve.observe.store import Hardware, Name, Store, Unreadable, Wish
 from heteroserve.status.compute import Status
 from heteroserve.status.hardware import HardwareStatus
 from heteroserve.wake import Subject
@@ -20,14 +19,15 @@ MOST_PER_HOUR = Decimal("999999999.999999")
 """The CRD's bounds. A figure beyond them is cut: a status that the API server refuses would tell nothing at all."""
 
 
-async def write_status(api: Kube, store: Store, key: Key, live: Object, status: Status) -> None:
+async def write_status(api: Kube, store: Store, wish: Wish, status: Status) -> None:
     """Writes the status of an InferenceDeployment if it differs from what stands there."""
-    wanted = as_json(status)
-    if wanted != live:
-        await _send(api, store, kube.INFERENCE_DEPLOYMENT, (key.namespace, key.name), wanted)
+    wanted, key = as_json(status), wish.deployment.key
+    if wanted != wish.status:
+        where = (key.namespace, key.name)
+        await _send(api, store, kube.INFERENCE_DEPLOYMENT, where, wanted, uid=wish.deployment.uid)
 
 
-async def write_hardware_status(api: Kube, store: Store, name: str, live: Object, status: HardwareStatus) -> None:
+async def write_hardware_status(api: Kube, store: Store, known: Hardware, status: HardwareStatus) -> None:
     """Writes the status of a HardwareClass if it differs from what stands there."""
     devices = {"capacity": status.capacity, "allocatable": status.allocatable, "free": status.free}
     wanted = {
@@ -37,21 +37,22 @@ async def write_hardware_status(api: Kube, store: Store, name: str, live: Object
         "conditions": [_condition(c) for c in status.conditions],
         **({"devices": devices} if status.capacity is not None else {}),
     }
-    if wanted != live:
-        await _send(api, store, kube.HARDWARE_CLASS, ("", name), wanted)
+    if wanted != known.status:
+        await _send(api, store, kube.HARDWARE_CLASS, ("", known.hardware.name), wanted, uid=known.uid)
 
 
 async def write_unreadable(
-    api: Kube, store: Store, subject: Subject, status: Object, conditions: tuple[ConditionState, ...]
+    api: Kube, store: Store, subject: Subject, found: Unreadable, conditions: tuple[ConditionState, ...]
 ) -> None:
     """Says of an object that it cannot be read, and leaves the rest of its status as it is."""
-    wanted = {**status, "conditions": [_condition(c) for c in conditions]}
-    if wanted != status:
-        await _send(api, store, kube.BY_KIND[subject.kind], (subject.namespace, subject.name), wanted)
+    wanted = {**found.status, "conditions": [_condition(c) for c in conditions]}
+    if wanted != found.status:
+        where = (subject.namespace, subject.name)
+        await _send(api, store, kube.BY_KIND[subject.kind], where, wanted, uid=found.uid)
 
 
-async def _send(api: Kube, store: Store, kind: kube.Kind, name: Name, status: Object) -> None:
-    store.put(kind, await api.replace_status(kind, name[0] or None, name[1], status))
+async def _send(api: Kube, store: Store, kind: kube.Kind, name: Name, status: Object, *, uid: str) -> None:
+    store.put(kind, await api.replace_status(kind, name[0] or None, name[1], status, uid=uid))
 
 
 def as_json(status: Status) -> Object:

@@ -1,0 +1,121 @@
+"""How the API server's answers become ours; what it really answers is in tests/integration/test_status_writes.py."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.dynamic.exceptions import api_exception
+
+import builders
+from heteroserve import kube
+from heteroserve.errors import HeteroserveError, Reject, Retry
+from heteroserve.kube import Kube
+
+UNFIT = "the server rejected our request due to an error in our request"
+TWICE = '.spec.template.spec.containers[name="triton"].env: duplicate entries for key [name="A"]'
+
+
+class Client:
+    """Answers every request with this status, or takes it and keeps what it was."""
+
+    def __init__(self, status: int = 200, message: str = "") -> None:
+        self.status, self.message = status, message
+        self.asked: list[tuple[str, str, Any]] = []
+
+    async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+        self.asked.append((method, path, body))
+        if self.status != 200:
+            error = ApiException(status=self.status)
+            error.body = json.dumps({"message": self.message})
+            raise api_exception(error)  # type: ignore[no-untyped-call]
+        return self
+
+    async def read(self) -> bytes:
+        return b"{}"
+
+
+def kube_of(client: Client) -> Kube:
+    class Unused:
+        configuration = None
+
+    found = Kube(Unused())  # type: ignore[arg-type]
+    found._client.request = client.request
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    status: int
+    message: str = ""
+    want: type[HeteroserveError]
+    want_reason: str
+    want_message: str
+
+
+ANSWERS = {
+    "a quota": Answer(
+        status=403,
+        message="exceeded quota",
+        want=Reject,
+        want_reason="Forbidden",
+        want_message="Deployment refused: exceeded quota",
+    ),
+    "a bad field": Answer(
+        status=422, message="spec: no", want=Reject, want_reason="Invalid", want_message="Deployment refused: spec: no"
+    ),
+    "a newer object": Answer(
+        status=409, message="modified", want=Retry, want_reason="Conflict", want_message="Deployment: 409 modified"
+    ),
+    "an etcd that is away": Answer(
+        status=500,
+        message="timed out",
+        want=Retry,
+        want_reason="ApiUnavailable",
+        want_message="Deployment: 500 timed out",
+    ),
+    "a list with the same entry twice stays so until somebody changes it": Answer(
+        status=500,
+        message=TWICE,
+        want=Reject,
+        want_reason="Invalid",
+        want_message=f"Deployment refused: a list has an entry twice, take one of them out: {TWICE}",
+    ),
+    "what is called so by another number is another thing": Answer(
+        status=503,
+        message=TWICE,
+        want=Retry,
+        want_reason="ApiUnavailable",
+        want_message=f"Deployment: 503 {TWICE}",
+    ),
+}
+
+
+@builders.table(ANSWERS)
+async def test_whose_turn_it_is_after_a_refusal(case: Answer) -> None:
+    api = kube_of(Client(case.status, case.message))
+    with pytest.raises(case.want) as caught:
+        await api.apply(kube.DEPLOYMENT, builders.owned("Deployment", "digits-cpu"))
+    assert (caught.value.reason, caught.value.message) == (case.want_reason, case.want_message)
+
+
+async def test_a_status_is_for_one_uid() -> None:
+    client = Client()
+    await kube_of(client).replace_status(kube.INFERENCE_DEPLOYMENT, "demo", "digits", {"replicas": 1}, uid="a")
+    path = "/apis/heteroserve.dev/v1alpha1/namespaces/demo/inferencedeployments/digits/status"
+    first, second = {"op": "test", "path": "/metadata/uid", "value": "a"}, {"op": "add", "path": "/status"}
+    assert client.asked == [("patch", path, [first, {**second, "value": {"replicas": 1}}])]
+
+
+async def test_the_status_of_a_namesake_is_tried_again_when_that_is_known() -> None:
+    api = kube_of(Client(422, UNFIT))
+    with pytest.raises(Retry, match="InferenceDeployment digits is not the object that was read") as caught:
+        await api.replace_status(kube.INFERENCE_DEPLOYMENT, "demo", "digits", {}, uid="a")
+    assert caught.value.reason == "Conflict"
+
+
+async def test_a_status_that_the_crd_does_not_take_is_refused() -> None:
+    api = kube_of(Client(422, "status.replicas: Invalid value: -1"))
+    with pytest.raises(Reject, match="Invalid value: -1"):
+        await api.replace_status(kube.INFERENCE_DEPLOYMENT, "demo", "digits", {}, uid="a")
