@@ -38,7 +38,25 @@ class Pod:
     problem: PodProblem | None = None
     message: str = ""
     model_version: str | None = None
+    address: str | None = None
+    device_unhealthy: bool = False
+    """The kubelet says that a device of the pod is broken."""
     devices: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeVitals:
+    """What we found out about a node ourselves, over the pods of all deployments.
+
+    `lease_age_seconds`: since its kubelet renewed its Lease, by our own clock. `asked` of its pods our prober asks,
+    `failing` of them do not answer. `bad_seconds`: for how long the node has been bad without a break (NotReady, Lease
+    expired, or every pod asked failing); `None` while it is not.
+    """
+
+    lease_age_seconds: float | None = None
+    asked: int = 0
+    failing: int = 0
+    bad_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +154,12 @@ class Snapshot:
     hardware: Mapping[str, HardwareClass] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     pods: tuple[Pod, ...] = ()
+    probes: Mapping[str, int] = field(default_factory=dict)
+    """Probes of a pod that failed in a row, by UID; a pod that is not there was not asked yet."""
+    vitals: Mapping[str, NodeVitals] = field(default_factory=dict)
+    """By node name."""
+    gateway_ejected: int = 0
+    """Replicas of this deployment that the gateway itself has ejected."""
     devices_taken: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Devices in use by the pods of other deployments: node name → resource → number."""
     unreadable_hardware: Mapping[str, str] = field(default_factory=dict)
