@@ -73,6 +73,12 @@ profile: models  ## measures both variants on a real Triton here and prints thei
 	PYTHONPATH=hack $(BIN)/python -m kit.measure --variant fp32
 	PYTHONPATH=hack $(BIN)/python -m kit.measure --variant int8
 
+.PHONY: bench-failover
+bench-failover: install  ## failover under load, hours: TRIALS, RATE, FAULTS (a,b,c), TARGET (operator, service, route) choose
+	PYTHONPATH=hack:triton_models $(BIN)/python -m kit.bench run \
+	  $(if $(TRIALS),--trials $(TRIALS)) $(if $(RATE),--rate $(RATE)) \
+	  $(if $(FAULTS),--faults $(FAULTS)) $(if $(TARGET),--target $(TARGET))
+
 ## -- Set-up --
 
 .PHONY: venv

@@ -32,6 +32,7 @@ from heteroserve.model.snapshot import (
     ConditionState,
     DecisionRecord,
     Memory,
+    NodeVitals,
     PendingScaleDown,
     Pod,
     RouteState,
@@ -222,6 +223,16 @@ def snapshot(
 def lost(before: Snapshot, *names: str) -> Snapshot:
     """The same moment with some nodes NotReady."""
     return replace(before, nodes=tuple(replace(n, ready=n.ready and n.name not in names) for n in before.nodes))
+
+
+def silent(before: Snapshot, *names: str) -> Snapshot:
+    """The same moment with some pods that do not answer our probes; all others do."""
+    return replace(before, probes={p.uid: 3 if p.name in names else 0 for p in before.pods})
+
+
+def vitals(before: Snapshot, *names: str, **fields: Any) -> Snapshot:
+    """The same moment with something found out about some nodes."""
+    return replace(before, vitals={**before.vitals, **{name: NodeVitals(**fields) for name in names}})
 
 
 # --- What the steps of deciding hand to each other -------------------------------------------------------------------

@@ -184,7 +184,7 @@ def reconcile(cluster: FakeCluster) -> Plan:
     """One cycle as the operator runs it: manifests in their order, then what is no longer wanted, then the status."""
     snapshot = cluster.snapshot()
     plan = decide(snapshot)
-    if not snapshot.deployment.paused:
+    if not plan.held:
         _act(cluster, snapshot, plan)
     status = as_json(compute_status(snapshot, plan, Outcome()))
     if status != cluster.status:

@@ -22,6 +22,7 @@ from heteroserve.model.snapshot import (
     ConditionState,
     DecisionRecord,
     Memory,
+    NodeVitals,
     PendingScaleDown,
     Pod,
     PodProblem,
@@ -99,6 +100,7 @@ POD_STATES: tuple[dict[str, Any], ...] = (
     *({"ready": True} for _ in range(6)),
     {"ready": False},
     {"ready": True, "terminating": True},
+    {"ready": True, "device_unhealthy": True},
     {"ready": False, "problem": PodProblem.MODEL, "message": "failed to load"},
     {"ready": False, "problem": PodProblem.CRASH, "message": "exit code 1"},
     {"ready": True, "node": "gone"},
@@ -184,6 +186,40 @@ odd_signals = fresh_signals | st.builds(
     age_seconds=maybe_odd_floats,
     error=st.sampled_from((None, None, "", "ConnectionError")),
 )
+
+# --- What we find out ourselves --------------------------------------------------------------------------------------
+
+VITALS: tuple[NodeVitals | None, ...] = (
+    *(None for _ in range(4)),
+    *(NodeVitals(lease_age_seconds=3.0, asked=2) for _ in range(4)),
+    NodeVitals(lease_age_seconds=25.0, asked=2, bad_seconds=90.0),
+    NodeVitals(lease_age_seconds=5.0, asked=2, failing=2, bad_seconds=400.0),
+    NodeVitals(lease_age_seconds=30.0, asked=1, failing=1, bad_seconds=70.0),
+    NodeVitals(lease_age_seconds=21.0, bad_seconds=1.0),
+)
+ODD_VITALS = (
+    *VITALS,
+    NodeVitals(lease_age_seconds=math.nan, asked=-1, failing=7, bad_seconds=math.nan),
+    NodeVitals(lease_age_seconds=-5.0, asked=0, failing=0, bad_seconds=-1.0),
+    NodeVitals(lease_age_seconds=math.inf, bad_seconds=math.inf),
+)
+_failed_probes = st.just(()) | st.lists(st.sampled_from((None, 0, 0, 0, 1, 2, 9)), max_size=16).map(tuple)
+_vitals = st.just(()) | st.lists(st.sampled_from(VITALS), max_size=12).map(tuple)
+_odd_vitals = st.lists(st.sampled_from(ODD_VITALS), max_size=12).map(tuple)
+_ejected = st.sampled_from((0, 0, 0, 1))
+
+
+def probes(draw: st.DrawFn, everybody: tuple[Pod, ...]) -> dict[str, int]:
+    """Probes that failed in a row; most pods answer, or were not asked yet."""
+    failed = draw(_failed_probes)
+    return {pod.uid: times for pod, times in zip(everybody, failed, strict=False) if times is not None}
+
+
+def vitals(draw: st.DrawFn, nodes: tuple[Node, ...], *, wild: bool) -> dict[str, NodeVitals]:
+    """What is known of some nodes; sometimes that so many turned bad at once that nobody is believed."""
+    found = draw(_odd_vitals if wild else _vitals)
+    return {node.name: known for node, known in zip(nodes, found, strict=False) if known is not None}
+
 
 # --- What else a deployment asks for and remembers -------------------------------------------------------------------
 
@@ -279,6 +315,8 @@ def snapshots(
     names = tuple(c.target.name for c in everyone)
     replicas = {c.target.name: c.replicas for c in everyone if c.replicas is not None}
     has_gateway = not draw(_rarely)
+    nodes = tuple(n for c in everyone for n in c.nodes)
+    pods = tuple(p for c in everyone for p in c.pods)
     return Snapshot(
         now=builders.NOW,
         deployment=builders.deployment(
@@ -289,8 +327,11 @@ def snapshots(
             paused=paused,
         ),
         hardware={c.target.name: c.hardware for c in everyone if c.hardware},
-        nodes=tuple(n for c in everyone for n in c.nodes),
-        pods=tuple(p for c in everyone for p in c.pods),
+        nodes=nodes,
+        pods=pods,
+        probes=probes(draw, pods),
+        vitals=vitals(draw, nodes, wild=wild),
+        gateway_ejected=draw(_ejected),
         devices_taken={f"{name}-0": {f"x/{name}": n} for name, n in zip(names, draw(_taken), strict=False) if n},
         replicas=replicas,
         rolling=draw(_some_of(names)),

@@ -1,11 +1,16 @@
 #!/bin/bash
-# node.sh kill|freeze|thaw|restore NODE: what happens to a node, whichever engine holds it.
+# node.sh kill|freeze|thaw|restore NODE, node.sh exec NODE COMMAND...: what happens to a node, whichever engine holds it.
 #   kill     pulls the plug: its processes are gone, connections to it are refused or unreachable
 #   freeze   stops it silently: packets vanish, connections hang
 #   thaw     lets a frozen node go on
 #   restore  brings back a killed or frozen node and waits until it is Ready, with its devices
+#   exec     runs a command in it
 . "$(dirname "$0")/lib.sh"
-usage=("usage: node.sh kill|freeze|thaw|restore NODE" "nodes: $control_plane ${workers[*]}")
+usage=("usage: node.sh kill|freeze|thaw|restore NODE" "       node.sh exec NODE COMMAND..." "nodes: $control_plane ${workers[*]}")
+if (($# > 2)) && [[ $1 == exec ]]; then
+  engine exec "$2" "${@:3}"
+  exit
+fi
 (($# == 2)) || die "${usage[@]}"
 node=$2
 [[ $(state "$node") != absent ]] || die "no such node: $node" "${usage[@]}"

@@ -63,6 +63,8 @@ DISRUPTION_BUDGET = Kind(
 )
 NETWORK_POLICY = Kind(api_version="networking.k8s.io/v1", kind="NetworkPolicy", plural="networkpolicies", selector=OURS)
 EVENT = Kind(api_version="events.k8s.io/v1", kind="Event", plural="events")
+LEASE = Kind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
+"""Neither owned nor in the store: `observe/leases.py` lists those of nodes."""
 
 OWNED = (DEPLOYMENT, SERVICE, HTTP_ROUTE, GRPC_ROUTE, TRAFFIC_POLICY, DISRUPTION_BUDGET, NETWORK_POLICY)
 OBSERVED = (INFERENCE_DEPLOYMENT, HARDWARE_CLASS, NODE, POD, *OWNED)
@@ -75,9 +77,9 @@ class Kube:
     def __init__(self, client: ApiClient) -> None:
         self._client: Any = DynamicClient(client)  # type: ignore[no-untyped-call]
 
-    async def list(self, kind: Kind) -> list[Object] | None:
-        """All objects of a kind that concern us; `None` when the cluster does not know the kind."""
-        path = self._path(kind)
+    async def list(self, kind: Kind, namespace: str | None = None) -> list[Object] | None:
+        """All objects of a kind that concern us, in one namespace or all; `None` when the cluster does not know it."""
+        path = self._path(kind, namespace)
         body = await self._ask(
             kind, lambda: self._client.request("get", path, label_selector=kind.selector, **_OPTIONS)
         )

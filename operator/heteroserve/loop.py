@@ -1,4 +1,4 @@
-"""The loop: the street, once per woken subject, and the three tasks that keep it moving.
+"""The loop: the street, once per woken subject, and the tasks that keep it moving.
 
     observe ─ Snapshot ─► decide ─ Plan ─► render ─ manifests ─► act ─ Outcome ─► status
 
@@ -18,11 +18,15 @@ from heteroserve.errors import HeteroserveError, Retry
 from heteroserve.kube import Kube
 from heteroserve.model.deployment import Key
 from heteroserve.model.outcome import Outcome
+from heteroserve.observe.asker import asker
 from heteroserve.observe.feed import Feed, key_of
+from heteroserve.observe.leases import Leases
 from heteroserve.observe.metrics import FleetSamples, Prometheus
 from heteroserve.observe.parse_api import parse_conditions
+from heteroserve.observe.probe import Prober
 from heteroserve.observe.snapshot import Observer
 from heteroserve.observe.store import Hardware, Store, Unreadable, Wish
+from heteroserve.observe.vitals import Vitals
 from heteroserve.render import render
 from heteroserve.settings import Settings
 from heteroserve.status.announcements import announcements_for
@@ -43,7 +47,10 @@ class Loop:
         self._store = Store()
         self._wake = Wake()
         self.feed = Feed(self._store, self._wake.add)
-        self._observer = Observer(self._store, settings.cluster())
+        self._prober = Prober(self._store, self._wake.add)
+        self._leases = Leases(self.feed.standing_on)
+        self._vitals = Vitals(self._store, self._prober, self._leases, time.monotonic)
+        self._observer = Observer(self._store, settings.cluster(), self._vitals)
         self._writer = Writer(api, self._store)
         self._prometheus = Prometheus(
             settings.prometheus_url, window_seconds=settings.metrics_window_seconds, timeout_seconds=3
@@ -58,6 +65,8 @@ class Loop:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._resync_forever())
             tasks.create_task(self._tick_forever())
+            tasks.create_task(self._probe_forever())
+            tasks.create_task(self._hear_forever())
             for _ in range(WORKERS):
                 tasks.create_task(self._work_forever())
 
@@ -70,7 +79,7 @@ class Loop:
         snapshot = self._observer.observe(wish, self._samples, now)
         plan = decide(snapshot)
         outcome = Outcome()
-        if not wish.deployment.paused:
+        if not plan.held:
             untouched = frozenset(c.name for c in plan.classes if not c.render)
             outcome = await self._writer.act(wish.deployment, render(snapshot, plan), untouched, time.monotonic())
         status = compute_status(snapshot, plan, outcome)
@@ -157,9 +166,19 @@ class Loop:
     async def _tick_forever(self) -> None:
         while True:
             self._samples = await self._prometheus.fetch()
+            self._vitals.of_nodes()  # so that it is known since when a node is bad, even while nobody deploys anything
             telemetry.report_health(self._samples.age_seconds, self.resync_age_seconds())
             self.feed.everybody(Call.ROUTINE)
             await asyncio.sleep(self._settings.tick_seconds)
+
+    async def _probe_forever(self) -> None:
+        await self._listed.wait()
+        async with asker() as ask:
+            await self._prober.run(ask)
+
+    async def _hear_forever(self) -> None:
+        await self._listed.wait()
+        await self._leases.run(self._kube)
 
     def resync_age_seconds(self) -> float | None:
         """How long ago everything was listed; `None` before the first time."""

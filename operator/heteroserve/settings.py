@@ -27,7 +27,16 @@ def _namespace(text: str) -> str:
     return text
 
 
+def _own_namespace(text: str) -> str:
+    if not _is_label(text):
+        raise ValueError(
+            "write the name of one namespace: lower-case letters, digits and '-', such as heteroserve-system"
+        )
+    return text
+
+
 Namespace = Annotated[str, AfterValidator(_namespace)]
+OwnNamespace = Annotated[str, AfterValidator(_own_namespace)]
 
 
 class Settings(BaseModel):
@@ -41,6 +50,9 @@ class Settings(BaseModel):
     default_gateway: str = ""
     """Gateway for InferenceDeployments that name none, as <namespace>/<name> or <namespace>/<name>/<listener>. Without
     one, they get no route, and only their Service."""
+
+    namespace: OwnNamespace = "heteroserve-system"
+    """Namespace that the operator itself runs in: it may ask the Triton pods whether they are ready."""
 
     ingress_namespaces: tuple[Namespace, ...] = ("envoy-gateway-system",)
     """Namespaces of the gateways' proxies: they may send inference requests to the Triton pods. No name: nobody but the
@@ -92,6 +104,7 @@ class Settings(BaseModel):
             default_gateway=_gateway(self.default_gateway),
             ingress_namespaces=tuple(self.ingress_namespaces),
             metrics_namespaces=tuple(self.metrics_namespaces),
+            operator_namespace=self.namespace,
             metrics_window_seconds=self.metrics_window_seconds,
         )
 

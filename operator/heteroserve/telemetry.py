@@ -30,6 +30,11 @@ RECONCILE_SECONDS = Histogram(
 )
 METRICS_AGE_SECONDS = Gauge("heteroserve_metrics_age_seconds", "Age of the last usable answer of Prometheus.")
 RESYNC_AGE_SECONDS = Gauge("heteroserve_resync_age_seconds", "Time since everything was listed anew.")
+PROBED_PODS = Gauge("heteroserve_probed_pods", "Pods that the operator's own prober asks.")
+PROBE_FAILURES = Counter("heteroserve_probe_failures_total", "Probes that a pod did not answer well, or not in time.")
+PROBE_SECONDS = Histogram(
+    "heteroserve_probe_seconds", "Duration of a probe.", buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1)
+)
 API_WRITES = Counter("heteroserve_api_writes_total", "Requests that write to the API server.")
 WEIGHT = Gauge("heteroserve_class_weight", "Share of the traffic of a class, in percent.", CLASS)
 REPLICAS = Gauge("heteroserve_class_replicas", "Replicas wanted of a class.", CLASS)

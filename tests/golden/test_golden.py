@@ -24,7 +24,8 @@ from heteroserve.decide import decide
 from heteroserve.model.deployment import GatewayRef
 from heteroserve.model.fleet import HardwareClass, Node, Taint
 from heteroserve.model.outcome import Outcome, Refusal
-from heteroserve.model.snapshot import Cluster, Pod, PodProblem, RouteState, Signals, Snapshot
+from heteroserve.model.plan import Suspicion
+from heteroserve.model.snapshot import Cluster, NodeVitals, Pod, PodProblem, RouteState, Signals, Snapshot
 from heteroserve.observe import parse_api
 from heteroserve.render import render
 from heteroserve.status.compute import compute_status
@@ -36,6 +37,8 @@ HERE = Path(__file__).parent
 BASE: JSON = yaml.safe_load((HERE / "base.yaml").read_text())
 CASES = {p.stem: p for p in sorted((HERE / "cases").glob("*.yaml")) if not p.name.endswith(".want.yaml")}
 IDENTITY = {"apiVersion", "kind", "type", "name", "class", "class_name"}
+RARE = {"suspicions", "held", "doubt"}
+"""What is shown only where there is something to show."""
 HEAD = "# Written by `make generate`. Look at the diff before you believe it.\n"
 
 
@@ -70,8 +73,7 @@ def outputs(case: JSON) -> JSON:
     document = merge(BASE, case)
     snapshot = moment(document)
     plan = decide(snapshot)
-    paused = snapshot.deployment.paused  # then the loop writes nothing but the status
-    manifests = () if paused else render(snapshot, plan)
+    manifests = () if plan.held else render(snapshot, plan)  # then the loop writes nothing but the status
     refused = tuple(Refusal(**r) for r in document.get("refused", ()))
     show = (lambda manifest: manifest) if case.get("manifests") == "full" else brief
     return {
@@ -102,6 +104,8 @@ def moment(document: JSON) -> Snapshot:
         hardware=hardware,
         nodes=tuple(parse_node(name, node) for name, node in document.get("nodes", {}).items()),
         pods=tuple(parse_pod(name, pod, document, hardware) for name, pod in document.get("pods", {}).items()),
+        probes=document.get("probes", {}),
+        vitals={name: NodeVitals(**known) for name, known in document.get("vitals", {}).items()},
         devices_taken=document["devices_taken"],
         replicas=document.get("replicas", {}),
         rolling=frozenset(document.get("rolling", ())),
@@ -152,8 +156,11 @@ def brief(manifest: JSON) -> JSON:
 
 def plain(value: Any) -> Any:
     """A value of the model as what YAML can hold."""
+    if isinstance(value, Suspicion):
+        return f"{value}{' (lost)' if value.lost else ''}"
     if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        shown = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return {name: v for name, v in shown.items() if name not in RARE or v}
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, tuple | list):

@@ -81,6 +81,7 @@ def running_operator(kubeconfig: Path, folder: Path) -> Iterator[Operator]:
     flags = {
         "prometheus-url": f"http://127.0.0.1:{_free_port()}",  # nobody listens: the operator must live without
         "default-gateway": "gateways/public",
+        "namespace": OPERATOR_NAMESPACE,
         "metrics-port": metrics_port,
         "health-port": health_port,
         "tick-seconds": 1,
@@ -140,19 +141,20 @@ def conditions(api: Api, deployment: JSON) -> dict[str, tuple[str, str, str]]:
 
 
 def _path(manifest: JSON) -> str:
-    name = manifest["metadata"]["name"]
-    match manifest["kind"]:
-        case "ServiceAccount":
-            return f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/serviceaccounts/{name}"
-        case "ClusterRole":
-            return f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}"
-        case _:
-            return f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}"
+    kind, name, namespace = manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace")
+    prefix = "/api/v1" if kind == "ServiceAccount" else "/apis/rbac.authorization.k8s.io/v1"
+    return f"{prefix}/{f'namespaces/{namespace}/' if namespace else ''}{kind.lower()}s/{name}"
 
 
-def can_i(api: Api, verb: str, group: str, resource: str, subresource: str = "") -> bool:
-    """Whether the operator's account may do something, by the API server's own word."""
-    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
+def can_i(api: Api, verb: str, group: str, resource: str, subresource: str = "", *, namespace: str = "") -> bool:
+    """Whether the operator's account may do something (everywhere, or there), by the API server's own word."""
+    attributes = {
+        "verb": verb,
+        "group": group,
+        "resource": resource,
+        "subresource": subresource,
+        "namespace": namespace,
+    }
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",

@@ -259,6 +259,7 @@ ALLOWED = {
     ("gateway.networking.k8s.io", "grpcroutes", ""): "get list watch create patch delete",
     ("gateway.envoyproxy.io", "backendtrafficpolicies", ""): "get list watch create patch delete",
     ("events.k8s.io", "events", ""): "create",
+    ("coordination.k8s.io", "leases", ""): "",
     ("", "secrets", ""): "",
     ("", "configmaps", ""): "",
     ("", "pods", "exec"): "",
@@ -280,13 +281,32 @@ def test_the_operator_may_do_what_it_needs_and_no_more(
     assert {verb for verb in VERBS if can_i(api, verb, group, resource, subresource)} == want
 
 
+def test_the_heartbeats_of_nodes_may_be_listed_and_no_other_lease_be_seen(kubeconfig: Path, api: Api) -> None:
+    found = {
+        namespace: {v for v in VERBS if can_i(api, v, "coordination.k8s.io", "leases", namespace=namespace)}
+        for namespace in ("kube-node-lease", "kube-system", "default", "heteroserve-system")
+    }
+    assert found == {"kube-node-lease": {"list"}, "kube-system": set(), "default": set(), "heteroserve-system": set()}
+
+
+def test_the_operator_hears_the_heartbeats_with_these_rights(operator: Operator, api: Api, digits: JSON) -> None:
+    api.apply(digits)
+    eventually(lambda: everything_is_there(api, digits["metadata"]["namespace"]))  # by then they were listed
+    assert "heartbeats" not in operator.log.read_text()
+
+
 def test_the_rules_grant_nothing_beside_the_table() -> None:
-    role = next(
-        m for m in yaml.safe_load_all((SAMPLES.parent / "operator/rbac.yaml").read_text()) if m["kind"] == "ClusterRole"
-    )
+    roles = {
+        m["metadata"].get("namespace", ""): m["rules"]
+        for m in yaml.safe_load_all((SAMPLES.parent / "operator/rbac.yaml").read_text())
+        if m["kind"] in {"ClusterRole", "Role"}
+    }
     granted = {
         (group, *[*resource.split("/"), ""][:2]): " ".join(rule["verbs"])
-        for rule in role["rules"]
+        for rule in roles.pop("")
         for group, resource in itertools.product(rule["apiGroups"], rule["resources"])
     }
     assert granted == {key: verbs for key, verbs in ALLOWED.items() if verbs}
+    assert roles == {
+        "kube-node-lease": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list"]}]
+    }

@@ -34,6 +34,7 @@ TWO = (builders.target("cpu", low=2), builders.target("gpu"))
 ROUTE = builders.route(cpu=17, gpu=83)
 NOTHING = Outcome()
 QUOTA = 'pods "digits-gpu-x" is forbidden: exceeded quota: compute'
+UNPROTECTED = "without Envoy Gateway there are no active health checks, no ejection and no retries across classes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,16 @@ NONE_READY = {
     "TrafficReady": ("Unknown", "NoReadyReplica"),
     "MetricsAvailable": ("True", "MetricsPartial"),
 }
+DOUBT = "2 of 4 nodes turned bad within a minute: cpu-0, gpu-0"
+NOBODY = (
+    "cpu: 0 of 4 replicas ready, not trusted: pod cpu-000: ProbeFailed; pod cpu-001: ProbeFailed; "
+    "gpu: 0 of 2 replicas ready, not trusted: pod gpu-000: ProbeFailed"
+)
+MANY = (
+    "cpu: 1 of 6 replicas ready, not trusted: pod cpu-000: ProbeFailed; pod cpu-001: ProbeFailed; "
+    "pod cpu-002: ProbeFailed; and 2 more"
+)
+LOST = "pod cpu-000: ProbeFailed, NodeLeaseExpired"
 SLOWLY = (
     "cpu: pod cpu-a is not ready yet: a large model takes its time, but the image registry.example/digits:1 "
     "must be there with digits in it; kubectl describe pod cpu-a tells"
@@ -238,8 +249,60 @@ JUDGED = {
     ),
     "a node was lost": Judged(
         given=builders.lost(steady(demand=0), "gpu-0"),
+        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("False", "PodsInTrouble")},
+        want_message=("Degraded", "gpu: 0 of 1 replicas ready, not trusted: pod gpu-000: NodeNotReady"),
+    ),
+    "a pod does not answer": Judged(
+        given=builders.silent(steady(), "cpu-000"),
         want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("True", "ReplicasComing")},
-        want_message=("Degraded", "gpu: 0 of 1 replicas ready"),
+        want_message=("Degraded", "cpu: 1 of 2 replicas ready, not trusted: pod cpu-000: ProbeFailed"),
+    ),
+    "a pod is lost, and its replacement on its way": Judged(
+        given=builders.vitals(builders.silent(steady(), "cpu-000"), "cpu-0", lease_age_seconds=25.0),
+        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("True", "ReplicasComing")},
+        want_message=("Degraded", f"cpu: 1 of 3 replicas ready, not trusted: {LOST}"),
+    ),
+    "a pod is lost, and its replacement serves": Judged(
+        given=builders.vitals(
+            builders.silent(
+                steady(
+                    replicas={"cpu": 3, "gpu": 1},
+                    pods=(*builders.pods("cpu", 2), builders.pod("cpu-r", node="cpu-1"), *builders.pods("gpu", 1)),
+                ),
+                "cpu-000",
+            ),
+            "cpu-0",
+            lease_age_seconds=25.0,
+        ),
+        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("False", "PodsInTrouble")},
+        want_message=("Degraded", f"cpu: 2 of 3 replicas ready, not trusted: {LOST}"),
+    ),
+    "no pod answers": Judged(
+        given=builders.silent(steady(), "cpu-000", "cpu-001", "gpu-000"),
+        want={
+            "Ready": ("False", "PodsSuspect"),
+            "Reconciling": ("True", "ReplicasComing"),
+            "ModelReady": ("Unknown", "Starting"),
+            "MetricsAvailable": ("True", "MetricsPartial"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+        want_message=("Ready", NOBODY),
+    ),
+    "of many pods that do not answer the first are named": Judged(
+        given=builders.silent(steady(ready={"cpu": 6, "gpu": 1}), *(f"cpu-{number:03}" for number in range(5))),
+        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("True", "ReplicasComing")},
+        want_message=("Degraded", MANY),
+    ),
+    "many nodes turn bad at once": Judged(
+        given=builders.vitals(builders.silent(steady(), "cpu-000"), "cpu-0", "gpu-0", bad_seconds=4.0),
+        want={"Degraded": ("True", "ViewInDoubt"), "Reconciling": ("False", "ViewInDoubt")},
+        want_message=("Degraded", f"{DOUBT}: our own view is rather at fault, so nothing is changed"),
+    ),
+    "paused and in doubt": Judged(
+        given=builders.vitals(
+            steady(deployment=builders.deployment(*TWO, paused=True)), "cpu-0", "gpu-0", bad_seconds=4.0
+        ),
+        want={"Degraded": ("True", "ViewInDoubt"), "Reconciling": ("False", "Paused")},
     ),
     "Prometheus does not answer": Judged(
         given=steady(signals=Signals(error="ConnectionError")),
@@ -275,6 +338,11 @@ JUDGED = {
             cluster=Cluster(default_gateway=GatewayRef(name="public")),
         ),
         want={},
+    ),
+    "the gateway is not Envoy Gateway": Judged(
+        given=steady(cluster=Cluster(envoy_gateway=False)),
+        want={"TrafficReady": ("True", "RouteAcceptedUnprotected")},
+        want_message=("TrafficReady", f"the Gateway routes to the ready classes; {UNPROTECTED}"),
     ),
     "the Gateway API is missing": Judged(
         given=steady(cluster=Cluster(gateway_api=False), route=None),

@@ -13,6 +13,8 @@ BROKEN = tuple(
     replace(p, ready=False, problem=PodProblem.MODEL, message="failed to load") for p in builders.pods("gpu", 2)
 )
 TWO = (builders.target("cpu"), builders.target("gpu"))
+BUSY = builders.snapshot(*TWO, ready={"cpu": 2, "gpu": 2}, demand=2000, route=builders.route(cpu=10, gpu=90))
+LESS = builders.route(cpu=17, gpu=83)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ STORIES = {
             builders.snapshot(*TWO, ready={"cpu": 2, "gpu": 2}, demand=2000, route=builders.route(cpu=10, gpu=90)),
             "gpu-0",
         ),
-        want={"cpu": (2, 17, Why.STABILISING), "gpu": (2, 83, Why.DEMAND)},
+        want={"cpu": (2, 17, Why.FAILOVER), "gpu": (2, 83, Why.DEMAND)},
         want_changes=("traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: ReadyCapacity",),
     ),
     "a class is lost: the others take all of its traffic, and more replicas": Story(
@@ -59,7 +61,7 @@ STORIES = {
             "gpu-0",
             "gpu-1",
         ),
-        want={"cpu": (6, 100, Why.STEP), "gpu": (1, 0, Why.STABILISING)},
+        want={"cpu": (6, 100, Why.STEP), "gpu": (1, 0, Why.FAILOVER)},
         want_changes=(
             "cpu: 2 replicas -> 6 replicas: StepLimited",
             "traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: NoReadyReplica",
@@ -70,7 +72,87 @@ STORIES = {
             builders.snapshot(*TWO, ready={"cpu": 2, "gpu": 1}, demand=0, route=builders.route(cpu=17, gpu=83)),
             *(f"{name}-{number}" for name in ("cpu", "gpu") for number in (0, 1)),
         ),
-        want={"cpu": (2, 17, Why.METRICS_HOLD), "gpu": (1, 83, Why.NO_NODES)},
+        want={"cpu": (2, 17, Why.FAILOVER), "gpu": (1, 83, Why.FAILOVER)},
+    ),
+    "a pod that does not answer loses its traffic at once, and is not replaced on one word": Story(
+        given=builders.silent(BUSY, "gpu-000"),
+        want={"cpu": (2, 17, Why.FAILOVER), "gpu": (2, 83, Why.DEMAND)},
+        want_changes=("traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: PodsSuspect",),
+    ),
+    "two witnesses are believed: a replica more, as long as Kubernetes counts the lost one": Story(
+        given=builders.vitals(builders.silent(BUSY, "gpu-000"), "gpu-0", lease_age_seconds=21.0),
+        want={"cpu": (2, 17, Why.FAILOVER), "gpu": (3, 83, Why.FAILOVER)},
+        want_changes=(
+            "gpu: 2 replicas -> 3 replicas: FailingOver",
+            "traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: PodsSuspect",
+        ),
+    ),
+    "once it is asked for, nothing more is": Story(
+        given=builders.vitals(
+            builders.silent(replace(BUSY, replicas={"cpu": 2, "gpu": 3}, route=LESS), "gpu-000"),
+            "gpu-0",
+            lease_age_seconds=21.0,
+        ),
+        want={"cpu": (2, 17, Why.FAILOVER), "gpu": (3, 83, Why.FAILOVER)},
+    ),
+    "when the lost one is gone from record the window of any other scale-down begins": Story(
+        given=replace(BUSY, replicas={"cpu": 2, "gpu": 3}),
+        want={"cpu": (2, 10, Why.STABILISING), "gpu": (3, 90, Why.STABILISING)},
+    ),
+    "the kubelet is gone and its pods answer: they keep their traffic, and nothing shrinks": Story(
+        given=builders.vitals(builders.silent(BUSY), "gpu-0", lease_age_seconds=21.0),
+        want={"cpu": (2, 10, Why.FAILOVER), "gpu": (2, 90, Why.DEMAND)},
+    ),
+    "the only pod of a class does not answer: that is enough": Story(
+        given=builders.silent(
+            builders.snapshot(*TWO, ready={"cpu": 2, "gpu": 1}, demand=1100, route=builders.route(cpu=17, gpu=83)),
+            "gpu-000",
+        ),
+        want={"cpu": (2, 100, Why.FAILOVER), "gpu": (3, 0, Why.FAILOVER)},
+        want_changes=(
+            "gpu: 1 replica -> 3 replicas: FailingOver",
+            "traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: PodsSuspect",
+        ),
+    ),
+    "nobody answers: the suspects share the traffic, for one witness may be wrong": Story(
+        given=builders.silent(replace(BUSY, route=builders.route(cpu=50, gpu=50)), *(p.name for p in BUSY.pods)),
+        want={"cpu": (2, 10, Why.FAILOVER), "gpu": (4, 90, Why.FAILOVER)},
+        want_changes=(
+            "gpu: 2 replicas -> 4 replicas: FailingOver",
+            "traffic: cpu=50 gpu=50 -> cpu=10 gpu=90: PodsSuspect",
+        ),
+    ),
+    "a lost pod is no part of the most that are allowed": Story(
+        given=builders.vitals(
+            builders.silent(
+                builders.snapshot(
+                    builders.target("gpu", high=2), ready={"gpu": 2}, demand=1500, route=builders.route(gpu=100)
+                ),
+                "gpu-000",
+            ),
+            "gpu-0",
+            lease_age_seconds=21.0,
+        ),
+        want={"gpu": (3, 100, Why.FAILOVER)},
+        want_changes=("gpu: 2 replicas -> 3 replicas: FailingOver",),
+    ),
+    "many nodes turn bad at once: nothing is changed, whatever else is seen": Story(
+        given=builders.vitals(
+            builders.silent(replace(BUSY, signals=builders.fresh(9000)), *(p.name for p in BUSY.pods)),
+            *("cpu-0", "gpu-1"),
+            bad_seconds=3.0,
+        ),
+        want={"cpu": (2, 10, Why.DOUBT), "gpu": (2, 90, Why.DOUBT)},
+    ),
+    "a class taken out of the spec is not forgotten over a suspicion while it is needed": Story(
+        given=builders.silent(
+            builders.snapshot(
+                builders.target("cpu", high=2), ready={"cpu": 2, "gpu": 1}, demand=500, route=builders.route(cpu=100)
+            ),
+            "gpu-000",
+        ),
+        want={"cpu": (2, 100, Why.MAXIMUM), "gpu": (1, 0, Why.RETIRED)},
+        want_requeue=1.0,
     ),
     "a model that does not load in one class is served by the other": Story(
         given=builders.snapshot(
@@ -101,7 +183,7 @@ STORIES = {
             "gpu-0",
             "gpu-1",
         ),
-        want={"cpu": (4, 100, Why.METRICS_HOLD), "gpu": (2, 0, Why.METRICS_HOLD)},
+        want={"cpu": (4, 100, Why.FAILOVER), "gpu": (2, 0, Why.FAILOVER)},
         want_changes=("traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: NoReadyReplica",),
     ),
     "a class that is no longer worth it loses its traffic first": Story(
@@ -254,6 +336,39 @@ def test_a_plan_in_full() -> None:
         demand=builders.demand(900.0),
     )
     assert (plan.cost_per_hour, plan.classes[0].ready_rps) == (Decimal("2.10"), 1500.0)
+
+
+def test_a_split_for_want_of_trust_names_the_witness() -> None:
+    plan = decide(builders.silent(BUSY, "gpu-000"))
+    (split,) = plan.decisions
+    assert split.message == "in proportion to ready capacity: cpu 2 ready, gpu 1 ready; gpu: pod gpu-000: ProbeFailed"
+    assert (
+        builders.by_name(plan.classes)["cpu"].message == "kept at 2: not all can be trusted: pod gpu-000: ProbeFailed"
+    )
+
+
+def test_a_replica_for_a_lost_one_says_which_is_lost_and_why() -> None:
+    given = builders.vitals(builders.silent(BUSY, "gpu-000"), "gpu-0", lease_age_seconds=21.0)
+    assert builders.by_name(decide(given).classes)["gpu"].message == (
+        "2, and 1 lost until Kubernetes gives them up: pod gpu-000: ProbeFailed, NodeLeaseExpired; "
+        "a replica carries 1e+03 requests/s; one request/s costs 0.0007 per hour here"
+    )
+
+
+def test_a_plan_that_only_says_what_is_holds_classes_no_longer_listed_as_well() -> None:
+    wish = builders.deployment(builders.target("cpu"), paused=True)
+    plan = decide(builders.snapshot(deployment=wish, ready={"cpu": 2, "gpu": 1}, route=builders.route(cpu=17, gpu=83)))
+    assert {c.name: (c.replicas, c.weight, c.why, c.render) for c in plan.classes} == {
+        "cpu": (2, 17, Why.PAUSED, False),
+        "gpu": (1, 83, Why.PAUSED, False),
+    }
+    assert (plan.held, plan.doubt) == (True, "")
+
+
+def test_a_view_in_doubt_is_told_and_held() -> None:
+    plan = decide(builders.vitals(BUSY, "cpu-0", "gpu-1", bad_seconds=3.0))
+    assert (plan.held, plan.doubt) == (True, "2 of 4 nodes turned bad within a minute: cpu-0, gpu-1")
+    assert {c.message for c in plan.classes} == {plan.doubt}
 
 
 def test_what_is_known_of_a_class_is_written_and_the_rest_left_alone() -> None:

@@ -106,6 +106,17 @@ def test_everybody_is_rung_for_as_they_are_called() -> None:
     assert bell.rung == [(subject, Call.ROUTINE) for subject in EVERYBODY]
 
 
+def test_who_stands_on_a_node_is_rung_for_as_of_a_failure() -> None:
+    bell = Bell()
+    bell.event(kube.POD, builders.raw_pod("digits-cpu-0", spec={"nodeName": "cpu-0"}))
+    bell.event(kube.POD, builders.raw_pod("digits-cpu-1", spec={"nodeName": "cpu-1"}))
+    bell.rung.clear()
+    bell.feed.standing_on({"cpu-2"})
+    assert bell.rung == []
+    bell.feed.standing_on({"cpu-0", "cpu-1", "cpu-2"})
+    assert bell.rung == [(DIGITS, Call.FAILURE)]
+
+
 async def test_a_list_that_says_nothing_new_rings_for_nobody() -> None:
     bell = Bell()
     await bell.feed.resync(Api(KNOWN))  # type: ignore[arg-type]

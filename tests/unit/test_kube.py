@@ -20,8 +20,8 @@ TWICE = '.spec.template.spec.containers[name="triton"].env: duplicate entries fo
 class Client:
     """Answers every request with this status, or takes it and keeps what it was."""
 
-    def __init__(self, status: int = 200, message: str = "") -> None:
-        self.status, self.message = status, message
+    def __init__(self, status: int = 200, message: str = "", body: builders.JSON | None = None) -> None:
+        self.status, self.message, self.body = status, message, body or {}
         self.asked: list[tuple[str, str, Any]] = []
 
     async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
@@ -33,7 +33,7 @@ class Client:
         return self
 
     async def read(self) -> bytes:
-        return b"{}"
+        return json.dumps(self.body).encode()
 
 
 def kube_of(client: Client) -> Kube:
@@ -98,6 +98,27 @@ async def test_whose_turn_it_is_after_a_refusal(case: Answer) -> None:
     with pytest.raises(case.want) as caught:
         await api.apply(kube.DEPLOYMENT, builders.owned("Deployment", "digits-cpu"))
     assert (caught.value.reason, caught.value.message) == (case.want_reason, case.want_message)
+
+
+# a kind and a namespace: what is asked
+LISTS: dict[str, tuple[kube.Kind, str | None, str]] = {
+    "everywhere": (kube.POD, None, "/api/v1/pods"),
+    "where there is no namespace": (kube.NODE, None, "/api/v1/nodes"),
+    "in one namespace": (
+        kube.LEASE,
+        "kube-node-lease",
+        "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases",
+    ),
+}
+
+
+@builders.table(LISTS)
+async def test_what_is_listed(case: tuple[kube.Kind, str | None, str]) -> None:
+    kind, namespace, want = case
+    client = Client(body={"items": [{"metadata": {"name": "a"}}]})
+    want_object = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": "a"}}
+    assert await kube_of(client).list(kind, namespace) == [want_object]
+    assert client.asked == [("get", want, None)]
 
 
 async def test_a_status_is_for_one_uid() -> None:

@@ -1,15 +1,21 @@
 """The loop, with an API server in memory that takes a status and puts every other write off."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 
 import builders
 from clock import now, run
-from heteroserve import kube
-from heteroserve.errors import Retry
+from heteroserve import kube, loop
+from heteroserve.errors import Reject, Retry
 from heteroserve.loop import Loop
+from heteroserve.model.deployment import Key
+from heteroserve.model.snapshot import Snapshot
+from heteroserve.observe.asker import Ask
 from heteroserve.observe.metrics import FleetSamples, Prometheus
+from heteroserve.observe.store import Wish
 from heteroserve.settings import Settings
 
 MESSAGE = 'Deployment: 500 failed calling webhook "check.example.com"'
@@ -24,7 +30,7 @@ class Api:
         self.events: list[str] = []
         self.version = 1
 
-    async def list(self, kind: kube.Kind) -> list[builders.JSON]:
+    async def list(self, kind: kube.Kind, namespace: str | None = None) -> list[builders.JSON]:
         return [raw for name, raw in self.objects.items() if name == kind.kind]
 
     async def get(self, kind: kube.Kind, namespace: str, name: str) -> None:
@@ -85,3 +91,105 @@ def test_what_is_put_off_again_says_nothing_new() -> None:
     told = api.version, list(api.events)
     run(live(api, 29))
     assert (api.version, api.events) == told
+
+
+# --- What we find out ourselves --------------------------------------------------------------------------------------
+
+
+class Watching(Loop):
+    """Decides nothing, and keeps what it would have decided from."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(Settings(tick_seconds=10), api)  # type: ignore[arg-type]
+        self.seen: list[tuple[float, Snapshot]] = []
+
+    async def reconcile(self, key: Key, wish: Wish) -> None:
+        self.seen.append((now(), self._observer.observe(wish, FleetSamples(), builders.NOW)))
+
+    def first(self, time: float) -> Snapshot:
+        """What was seen at that time."""
+        return next(snapshot for at, snapshot in self.seen if at == pytest.approx(time))
+
+
+def one_pod() -> Api:
+    """A ready pod on a node whose kubelet never renews its Lease."""
+    api = Api()
+    ready = {"podIP": "10.0.0.7", "conditions": [{"type": "Ready", "status": "True"}]}
+    lease = builders.raw("Lease", "cpu-0", namespace="kube-node-lease") | {
+        "spec": {"renewTime": "2026-01-02T12:00:00Z"}
+    }
+    pod = builders.raw_pod(spec={"nodeName": "cpu-0"}, status=ready)
+    api.objects |= {"Pod": pod, "Node": builders.raw_node("cpu-0"), "Lease": lease}
+    return api
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, until: float) -> None:
+    """The pod answers, and hangs from then on."""
+
+    async def ask(address: str, model: str) -> bool:
+        assert (address, model) == ("10.0.0.7", "digits")
+        if now() > until:
+            await asyncio.sleep(0.3)
+        return now() <= until
+
+    @contextlib.asynccontextmanager
+    async def asker() -> AsyncIterator[Ask]:
+        yield ask
+
+    monkeypatch.setattr(loop, "asker", asker)
+
+
+def watch(api: Api, seconds: float) -> Watching:
+    async def story() -> Watching:
+        watching = Watching(api)
+        working = asyncio.create_task(watching.run())
+        await asyncio.sleep(seconds)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        assert working.cancelled()
+        return watching
+
+    found: Watching = run(story())
+    return found
+
+
+def test_a_pod_that_stops_answering_is_looked_at_as_soon_as_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, until=2.5)
+    found = watch(one_pod(), 5).first(3.6)
+    assert found.probes == {"uid-digits-cpu-0": 2}
+    assert (found.vitals["cpu-0"].asked, found.vitals["cpu-0"].failing, found.vitals["cpu-0"].bad_seconds) == (1, 1, 0)
+
+
+def test_a_node_whose_lease_expires_is_looked_at_as_soon_as_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, until=999)
+    found = watch(one_pod(), 26).first(25)
+    assert found.probes == {"uid-digits-cpu-0": 0}
+    assert found.vitals["cpu-0"].lease_age_seconds == pytest.approx(25)
+
+
+def test_nothing_is_asked_or_heard_before_everything_was_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Api):
+        async def list(self, kind: kube.Kind, namespace: str | None = None) -> list[builders.JSON]:
+            assert kind is not kube.LEASE or now() >= 3
+            if now() < 3:
+                raise Retry("ApiUnavailable", "away")
+            return await super().list(kind)
+
+    answering(monkeypatch, until=999)
+    late = Late()
+    late.objects |= one_pod().objects
+    assert [at for at, _ in watch(late, 4).seen] == [pytest.approx(3)]
+
+
+def test_heartbeats_that_may_not_be_read_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forbidding(Api):
+        async def list(self, kind: kube.Kind, namespace: str | None = None) -> list[builders.JSON]:
+            if kind is kube.LEASE:
+                raise Reject("Forbidden", "Lease refused")
+            return await super().list(kind)
+
+    answering(monkeypatch, until=999)
+    api = Forbidding()
+    api.objects |= one_pod().objects
+    found = watch(api, 31).first(30)
+    assert (found.probes, found.vitals["cpu-0"].lease_age_seconds) == ({"uid-digits-cpu-0": 0}, None)

@@ -23,7 +23,7 @@ from heteroserve.observe.bounded import LARGEST_ANSWER
 from heteroserve.observe.metrics import FleetSamples, PodSample, Prometheus, _assemble, signals_for
 
 OTHER = Key(namespace="demo", name="other")
-QUERIES = ("offered", "served", "backlog", "queue", "age")
+QUERIES = ("offered", "served", "backlog", "queue", "ejected", "age")
 
 
 def sample(value: Any, **labels: str) -> builders.JSON:
@@ -88,6 +88,31 @@ OFFERED: dict[str, tuple[list[builders.JSON], dict[Key, float]]] = {
 def test_what_arrives_at_the_gateway(case: tuple[list[builders.JSON], dict[Key, float]]) -> None:
     answer, want = case
     assert assemble(offered=answer).offered_rps == want
+
+
+EJECTED: dict[str, tuple[list[builders.JSON], dict[Key, int]]] = {
+    "a gateway that does not tell": ([], {}),
+    "none": ([cluster(0, DIGITS), cluster(0, GRPC)], {builders.KEY: 0}),
+    "a replica stands behind both routes": ([cluster(1, DIGITS), cluster(1, GRPC)], {builders.KEY: 1}),
+    "one of the routes has no traffic": ([cluster(0, DIGITS), cluster(2, GRPC)], {builders.KEY: 2}),
+    "classes that Envoy keeps apart": (
+        [cluster(1, f"{DIGITS}/backend/0"), cluster(2, f"{DIGITS}/backend/1"), cluster(1, GRPC)],
+        {builders.KEY: 3},
+    ),
+    "each deployment has its own": (
+        [cluster(1, DIGITS), cluster(2, "httproute/demo/other/rule/0")],
+        {builders.KEY: 1, OTHER: 2},
+    ),
+    "what is no number says nothing": ([cluster("NaN", DIGITS), cluster("+Inf", GRPC)], {builders.KEY: 0}),
+    "less than none": ([cluster(-1, DIGITS)], {builders.KEY: 0}),
+    "clusters of others": ([cluster(5, "xds_cluster"), sample(5)], {}),
+}
+
+
+@builders.table(EJECTED)
+def test_what_the_gateway_has_ejected(case: tuple[list[builders.JSON], dict[Key, int]]) -> None:
+    answer, want = case
+    assert assemble(ejected=answer).ejected == want
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
@@ -352,16 +377,16 @@ TOO_MANY = LARGEST_ANSWER + 1
 
 
 def prometheus(url: str) -> Prometheus:
-    return Prometheus(url, window_seconds=30, timeout_seconds=0.2)
+    return Prometheus(url, window_seconds=30, timeout_seconds=0.4)
 
 
-async def test_five_queries_are_asked_for_the_whole_fleet(serve: Callable[[Answer], Fake]) -> None:
+async def test_six_queries_are_asked_for_the_whole_fleet(serve: Callable[[Answer], Fake]) -> None:
     fake = serve(result([pod(5)]))
     found = await prometheus(fake.url).fetch()
     assert found == FleetSamples(
         pods={ONE: PodSample(served_rps=5.0, backlog=5.0, queue_milliseconds=5.0, age_seconds=5.0)}, error=None
     )
-    assert len(fake.queries) == 5
+    assert len(fake.queries) == 6
     assert [q for q in fake.queries if "rate(" in q and "[30s]" not in q] == []
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 import builders
 from heteroserve import kube
 from heteroserve.model.deployment import GatewayRef
-from heteroserve.model.snapshot import Cluster, RouteState, Signals, Snapshot
+from heteroserve.model.snapshot import Cluster, NodeVitals, Pod, RouteState, Signals, Snapshot
 from heteroserve.observe.metrics import FleetSamples, PodSample
 from heteroserve.observe.snapshot import Observer
 from heteroserve.observe.store import Store
+from heteroserve.observe.vitals import Vitals
 
 CLUSTER = Cluster(
     default_gateway=GatewayRef(name="public", namespace="gateways"),
@@ -25,6 +26,26 @@ def learn(objects: Iterable[builders.JSON]) -> Store:
     for raw in objects:
         store.put(kube.BY_KIND[raw["kind"]], raw)
     return store
+
+
+class Found(Vitals):
+    """What was found out: every pod failed as many probes as its name ends with, and one node is bad."""
+
+    def __init__(self) -> None:
+        """Needs nobody to ask."""
+
+    def of_pods(self, pods: Iterable[Pod]) -> dict[str, int]:
+        return {pod.uid: int(pod.name.rpartition("-")[2]) for pod in pods}
+
+    def of_nodes(self) -> dict[str, NodeVitals]:
+        return BAD
+
+
+BAD = {"cpu-0": NodeVitals(lease_age_seconds=30.0, bad_seconds=10.0)}
+
+
+def observer(store: Store, cluster: Cluster = CLUSTER) -> Observer:
+    return Observer(store, cluster, Found())
 
 
 def gpu_pod(name: str, owner: str = "digits", node: str | None = "gpu-0", **status: object) -> builders.JSON:
@@ -45,7 +66,7 @@ def route(kind: str, *, accepted: str | None = None, message: str = "", weight: 
 
 def observe(*objects: builders.JSON, samples: FleetSamples | None = None) -> Snapshot:
     store = learn((builders.raw_deployment(), *objects))
-    return Observer(store, CLUSTER).observe(store.wishes()[builders.KEY], samples or FleetSamples(), builders.NOW)
+    return observer(store).observe(store.wishes()[builders.KEY], samples or FleetSamples(), builders.NOW)
 
 
 TROUBLED = {
@@ -75,16 +96,20 @@ def test_a_picture_in_full() -> None:
     )
     samples = FleetSamples(
         offered_rps={builders.KEY: 50.0},
+        ejected={builders.KEY: 2},
         pods={("demo", "digits-cpu-0"): PodSample(served_rps=40.0, backlog=1.0, age_seconds=3.0)},
         error=None,
     )
     wish = store.wishes()[builders.KEY]
-    assert Observer(store, CLUSTER).observe(wish, samples, builders.NOW) == Snapshot(
+    assert observer(store).observe(wish, samples, builders.NOW) == Snapshot(
         now=builders.NOW,
         deployment=wish.deployment,
         hardware=store.hardware(),
         nodes=store.nodes(),
         pods=store.pods(builders.KEY),
+        probes={"uid-digits-cpu-0": 0},
+        vitals=BAD,
+        gateway_ejected=2,
         devices_taken={},
         replicas={"cpu": 3, "gpu": 1},
         rolling=frozenset({"gpu"}),
@@ -161,22 +186,22 @@ def test_devices_in_use(case: tuple[tuple[builders.JSON, ...], dict[str, dict[st
 
 def test_devices_are_added_up_anew_when_pods_change() -> None:
     store = learn((builders.raw_deployment(), gpu_pod("other-gpu-0", "other")))
-    observer = Observer(store, CLUSTER)
-    assert observer.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 1}}
-    assert observer.devices_taken() is observer.devices_taken()
+    observing = observer(store)
+    assert observing.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 1}}
+    assert observing.devices_taken() is observing.devices_taken()
     store.put(kube.POD, gpu_pod("other-gpu-1", "other"))
-    assert observer.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 2}}
+    assert observing.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 2}}
     store.remove(kube.POD, gpu_pod("other-gpu-0", "other"))
-    assert observer.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 1}}
+    assert observing.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 1}}
 
 
 def test_what_the_cluster_offers_is_known_by_the_kinds_that_it_knows() -> None:
     store = Store()
-    observer = Observer(store, CLUSTER)
-    assert observer.cluster() == CLUSTER
+    observing = observer(store)
+    assert observing.cluster() == CLUSTER
     store.replace(kube.TRAFFIC_POLICY, None, frozenset())
     store.replace(kube.HTTP_ROUTE, None, frozenset())
-    assert (observer.cluster().gateway_api, observer.cluster().envoy_gateway) == (False, False)
+    assert (observing.cluster().gateway_api, observing.cluster().envoy_gateway) == (False, False)
 
 
 def test_what_is_too_old_follows_the_window_of_the_settings() -> None:
@@ -185,7 +210,7 @@ def test_what_is_too_old_follows_the_window_of_the_settings() -> None:
     samples = FleetSamples(pods={("demo", "digits-cpu-0"): sample}, error=None)
     wish = store.wishes()[builders.KEY]
     seen = [
-        Observer(store, Cluster(metrics_window_seconds=window)).observe(wish, samples, builders.NOW).signals
+        observer(store, Cluster(metrics_window_seconds=window)).observe(wish, samples, builders.NOW).signals
         for window in (60.0, 30.0)
     ]
     assert [signals.missing_pods for signals in seen] == [0, 1]

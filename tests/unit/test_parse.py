@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from heteroserve.model.snapshot import Pod, PodProblem, RouteState
 from heteroserve.observe import parse
 
 JSON = builders.JSON
+RENEWED = "2026-01-02T11:50:00.123456Z"
 CREATED = datetime(2026, 1, 2, 11, 50, tzinfo=UTC)
 
 
@@ -191,6 +193,65 @@ def test_of_a_long_log_only_as_much_is_kept_as_can_be_read() -> None:
     found = parse.parse_pod(builders.raw_pod(status=status(crashed("UNAVAILABLE: " + "x" * 5000))))
     assert len(found.message) == parse.MESSAGE_LENGTH
     assert found.message.endswith("x...")
+
+
+# podIP, as the kubelet or somebody else wrote it: the address
+ADDRESSES: dict[str, tuple[Any, str | None]] = {
+    "an address": ("10.0.0.7", "10.0.0.7"),
+    "a long one": ("fd00:0:0::7", "fd00::7"),
+    "none yet": ("", None),
+    "a name": ("metadata.internal", None),
+    "an address and more": ("10.0.0.7/x", None),
+    "with a port": ("10.0.0.7:80", None),
+    "with a password": ("me:pass@10.0.0.7", None),
+    "a number": (167772167, None),
+    "in other digits": ("0x0a.0.0.7", None),
+    "with the zone of a node": ("fe80::1%eth0", None),
+}
+
+
+@builders.table(ADDRESSES)
+def test_only_an_address_is_an_address(case: tuple[Any, str | None]) -> None:
+    text, want = case
+    assert parse.parse_pod(builders.raw_pod(status={"podIP": text})).address == want
+
+
+def devices(*health: str | None) -> JSON:
+    """What the kubelet says of the devices of a container."""
+    states = [{"resourceID": f"d{i}", **({"health": h} if h else {})} for i, h in enumerate(health)]
+    return container(allocatedResourcesStatus=[{"name": "nvidia.com/gpu", "resources": states}])
+
+
+DEVICES: dict[str, tuple[JSON, bool]] = {
+    "a cluster that does not tell": (status(READY), False),
+    "all are well": (status(devices("Healthy", "Healthy")), False),
+    "one is broken": (status(READY, devices("Healthy", "Unhealthy")), True),
+    "nobody knows": (status(devices("Unknown")), False),
+    "nothing is said of one": (status(devices(None)), False),
+}
+
+
+@builders.table(DEVICES)
+def test_what_the_kubelet_says_of_devices(case: tuple[JSON, bool]) -> None:
+    given, want = case
+    assert parse.parse_pod(builders.raw_pod(status=given)).device_unhealthy is want
+
+
+LEASES: dict[str, tuple[JSON, tuple[datetime | None, int]]] = {
+    "renewed": (
+        {"renewTime": RENEWED, "leaseDurationSeconds": 40},
+        (CREATED.replace(microsecond=123456), 40),
+    ),
+    "never renewed": ({"renewTime": None, "leaseDurationSeconds": None}, (None, 0)),
+    "nothing": ({}, (None, 0)),
+    "junk": ({"renewTime": 5, "leaseDurationSeconds": "40"}, (None, 0)),
+}
+
+
+@builders.table(LEASES)
+def test_what_a_lease_says(case: tuple[JSON, tuple[datetime | None, int]]) -> None:
+    spec, want = case
+    assert parse.parse_lease({**builders.raw("Lease", "n"), "spec": spec}) == want
 
 
 # --- Nodes -----------------------------------------------------------------------------------------------------------
@@ -379,9 +440,12 @@ FIELDS = st.sampled_from(
         *("lastState", "reason", "message", "exitCode", "taints", "key", "effect", "capacity", "allocatable", "x.y/z"),
         *("containers", "resources", "limits", "rules", "backendRefs", "name", "weight", "parents", "phase", "ready"),
         *("nodeName", "unschedulable", "creationTimestamp", "deletionTimestamp", "uid", "heteroserve.dev/class"),
+        *("podIP", "allocatedResourcesStatus", "health", "renewTime", "leaseDurationSeconds"),
     )
 )
-TEXTS = st.sampled_from(("Ready", "True", "False", "PodScheduled", "digits-cpu", "9" * 5000, "1k", "", "Accepted"))
+TEXTS = st.sampled_from(
+    ("Ready", "True", "False", "PodScheduled", "digits-cpu", "9" * 5000, "1k", "", "Accepted", "Unhealthy", "::1")
+)
 junk = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
@@ -400,6 +464,15 @@ def test_any_pod_is_a_pod(raw: JSON) -> None:
     assert isinstance(found.class_name, str)
     assert all(count >= 0 for count in found.devices.values())
     assert len(found.message) <= parse.MESSAGE_LENGTH
+    assert found.address is None or found.address == str(ip_address(found.address))
+    assert found.device_unhealthy in {True, False}
+
+
+@given(objects)
+def test_any_lease_is_a_lease(raw: JSON) -> None:
+    time, seconds = parse.parse_lease(raw)
+    assert time is None or time.tzinfo
+    assert isinstance(seconds, int)
 
 
 @given(objects)
@@ -424,6 +497,12 @@ HOLES: list[JSON] = [
     {"status": {"conditions": None, "containerStatuses": None, "capacity": None, "parents": None}},
     {"status": {"conditions": [None, "Ready", {}], "containerStatuses": [None, {"state": None, "lastState": None}]}},
     {"status": {"containerStatuses": [{"state": {"waiting": None, "terminated": None}}]}},
+    {"status": {"podIP": None, "containerStatuses": [{"allocatedResourcesStatus": None}]}},
+    {
+        "status": {
+            "containerStatuses": [{"allocatedResourcesStatus": [None, {"resources": None}, {"resources": [None]}]}]
+        }
+    },
     {"spec": {"taints": None, "containers": None, "rules": None}},
     {"spec": {"taints": [{}], "containers": [{"resources": None}, {"resources": {"limits": None}}], "rules": [None]}},
     {"spec": {"rules": [{"backendRefs": None}]}},
@@ -433,6 +512,7 @@ HOLES: list[JSON] = [
 @pytest.mark.parametrize("hole", HOLES, ids=str)
 def test_null_is_nothing(hole: JSON) -> None:
     raw = {**builders.raw("Pod", "n"), **hole}
-    assert parse.parse_pod(raw).problem is None
+    found = parse.parse_pod(raw)
+    assert (found.problem, found.address, found.device_unhealthy) == (None, None, False)
     assert parse.parse_node(raw).ready is False
     assert parse.parse_route(raw, "digits").accepted is None

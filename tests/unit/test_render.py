@@ -331,10 +331,18 @@ PORTS = [
 ]
 
 
-def test_the_service_of_a_class() -> None:
-    assert build_class_service(builders.deployment(), "cpu") == {
+ADDRESSES = {
+    "a gateway that asks for health gets all": (True, {"publishNotReadyAddresses": True}),
+    "one that does not gets those that are ready": (False, {}),
+}
+
+
+@builders.table(ADDRESSES)
+def test_the_service_of_a_class(case: tuple[bool, dict[str, bool]]) -> None:
+    checked, want = case
+    assert build_class_service(builders.deployment(), "cpu", checked=checked) == {
         **head("v1", "Service", "digits-cpu", CPU),
-        "spec": {"type": "ClusterIP", "selector": CPU, "ports": PORTS},
+        "spec": {"type": "ClusterIP", "selector": CPU, "ports": PORTS, **want},
     }
 
 
@@ -365,13 +373,19 @@ def allowed(namespaces: list[str], *ports: int) -> Manifest:
 
 
 def test_the_network_policy() -> None:
-    cluster = Cluster(ingress_namespaces=("envoy", "demo"), metrics_namespaces=("monitoring",))
+    cluster = Cluster(
+        ingress_namespaces=("envoy", "demo"), metrics_namespaces=("monitoring",), operator_namespace="ops"
+    )
     assert build_network_policy(builders.deployment(), cluster) == {
         **head("networking.k8s.io/v1", "NetworkPolicy", "digits", OURS),
         "spec": {
             "podSelector": {"matchLabels": OURS},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [allowed(["demo", "envoy"], 8000, 8001), allowed(["monitoring"], 8002)],
+            "ingress": [
+                allowed(["demo", "envoy"], 8000, 8001),
+                allowed(["ops"], 8000),
+                allowed(["monitoring"], 8002),
+            ],
             "egress": [],
         },
     }
@@ -379,7 +393,7 @@ def test_the_network_policy() -> None:
 
 def test_without_metrics_namespaces_nobody_scrapes() -> None:
     policy = build_network_policy(builders.deployment(), Cluster())
-    assert policy["spec"]["ingress"] == [allowed(["demo"], 8000, 8001)]
+    assert policy["spec"]["ingress"] == [allowed(["demo"], 8000, 8001), allowed(["heteroserve-system"], 8000)]
 
 
 @pytest.mark.parametrize("case", SOURCES)
@@ -479,8 +493,8 @@ def test_the_traffic_policy() -> None:
                 "active": {
                     "type": "HTTP",
                     "http": {"path": "/v2/models/digits/ready", "method": "GET", "expectedStatuses": [200]},
-                    "interval": "500ms",
-                    "timeout": "500ms",
+                    "interval": "250ms",
+                    "timeout": "250ms",
                     "unhealthyThreshold": 2,
                     "healthyThreshold": 1,
                     "overrides": {"port": 8000},
@@ -498,11 +512,20 @@ def test_the_traffic_policy() -> None:
             "retry": {
                 "numRetries": 3,
                 "retryOn": {
-                    "triggers": ["connect-failure", "refused-stream", "reset", "unavailable", "retriable-status-codes"],
+                    "triggers": [
+                        "connect-failure",
+                        "refused-stream",
+                        "reset",
+                        "cancelled",
+                        "unavailable",
+                        "retriable-status-codes",
+                    ],
                     "httpStatusCodes": [503],
                 },
                 "perRetry": {"timeout": "1s", "backOff": {"baseInterval": "25ms", "maxInterval": "250ms"}},
             },
+            "circuitBreaker": {"retryBudget": {"percent": {"numerator": 50}, "minRetryConcurrency": 100}},
+            "requestBuffer": {"limit": "64Mi"},
             "timeout": {"tcp": {"connectTimeout": "250ms"}, "http": {"requestTimeout": "5s"}},
         },
     }
@@ -526,6 +549,20 @@ def test_a_try_is_given_up_when_it_hangs_and_a_request_when_all_tries_did(
     found = (spec["retry"]["perRetry"]["timeout"], spec["timeout"]["http"]["requestTimeout"])
     assert found == (want_try, want_request)
     assert [text for text in found if not DURATION.fullmatch(text)] == []
+
+
+def milliseconds(duration: str) -> int:
+    """What a duration with one unit is."""
+    return int(duration.removesuffix("ms")) if duration.endswith("ms") else 1000 * int(duration.removesuffix("s"))
+
+
+def test_the_retries_of_one_request_outlast_what_notices_a_dead_replica() -> None:
+    spec = build_traffic_policy(builders.deployment())["spec"]
+    active, passive, retry = spec["healthCheck"]["active"], spec["healthCheck"]["passive"], spec["retry"]
+    refused = passive["consecutiveLocalOriginFailures"]
+    hung = active["unhealthyThreshold"] * (milliseconds(active["interval"]) + milliseconds(active["timeout"]))
+    assert refused <= retry["numRetries"]
+    assert hung < retry["numRetries"] * milliseconds(retry["perRetry"]["timeout"])
 
 
 # --- Everything together ---------------------------------------------------------------------------------------------
@@ -559,6 +596,26 @@ def test_everything_in_writing_order() -> None:
 def test_without_envoy_gateway_there_is_no_policy_for_it() -> None:
     want = [name for name in WHOLE if not name.startswith("BackendTrafficPolicy")]
     assert names_of(cluster=Cluster(envoy_gateway=False)) == want
+
+
+CHECKED: dict[str, tuple[dict[str, Any], bool]] = {
+    "behind Envoy Gateway": ({}, True),
+    "behind another gateway": ({"cluster": Cluster(envoy_gateway=False)}, False),
+    "Envoy Gateway is there, and no Gateway is named": (
+        {"deployment": builders.deployment(builders.target("cpu"), gateways=())},
+        False,
+    ),
+    "the Gateway API is missing": ({"cluster": Cluster(gateway_api=False)}, False),
+}
+
+
+@builders.table(CHECKED)
+def test_addresses_that_are_not_ready_go_only_to_a_gateway_that_checks_them(case: tuple[dict[str, Any], bool]) -> None:
+    given, want = case
+    snapshot = builders.snapshot(builders.target("cpu"), **given)
+    services = {m["metadata"]["name"]: m["spec"] for m in render(snapshot, decide(snapshot)) if m["kind"] == "Service"}
+    every_address = {name for name, spec in services.items() if spec.get("publishNotReadyAddresses")}
+    assert every_address == ({"digits-cpu"} if want else set())
 
 
 @pytest.mark.parametrize("gateways", [(), GATEWAY])

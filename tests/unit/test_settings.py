@@ -12,6 +12,7 @@ def test_what_holds_when_nothing_is_set() -> None:
     assert Settings() == Settings(
         prometheus_url="http://prometheus.monitoring.svc:9090",
         default_gateway="",
+        namespace="heteroserve-system",
         ingress_namespaces=("envoy-gateway-system",),
         metrics_namespaces=("monitoring",),
         tick_seconds=5,
@@ -48,6 +49,9 @@ def test_texts_of_flags_and_environment_are_read_as_what_they_mean() -> None:
         {"default_gateway": "gateways/public\n"},
         {"default_gateway": f"{'g' * 64}/public"},
         {"default_gateway": f"gateways/{'p' * 254}"},
+        {"namespace": ""},
+        {"namespace": "a b"},
+        {"namespace": "Heteroserve"},
         {"ingress_namespaces": [""]},
         {"ingress_namespaces": ["envoy", "Envoy"]},
         {"ingress_namespaces": ["envoy.gateway"]},
@@ -99,6 +103,10 @@ def test_the_default_gateway(text: str, want: GatewayRef | None) -> None:
 def test_nobody_may_be_named() -> None:
     found = Settings.model_validate({"ingress_namespaces": [], "metrics_namespaces": []}).cluster()
     assert (found.ingress_namespaces, found.metrics_namespaces) == ((), ())
+
+
+def test_the_operator_knows_where_it_runs() -> None:
+    assert Settings(namespace="ops").cluster().operator_namespace == "ops"
 
 
 def test_what_is_too_old_follows_the_window() -> None:

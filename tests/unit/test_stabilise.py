@@ -3,12 +3,13 @@ from dataclasses import dataclass, field
 import builders
 from heteroserve.decide.sizing import Wanted
 from heteroserve.decide.stabilise import Present, Settled, stabilise
-from heteroserve.model.plan import Demand, Why
+from heteroserve.model.plan import Demand, Suspicion, Why
 from heteroserve.model.snapshot import PendingScaleDown
 
 WINDOW = 300
 SURE, UNSURE = builders.demand(0.0), builders.demand(0.0, may_shrink=False, reason="MetricsPartial")
 BUSY = builders.demand(700.0)
+CONCERN = "pod gpu-a: ProbeFailed"
 Numbers = dict[str, tuple[int, Why]]
 Waits = dict[str, PendingScaleDown]
 
@@ -25,6 +26,9 @@ class Follow:
     demand: Demand = SURE
     pending: Waits = field(default_factory=dict)
     want_pending: Waits = field(default_factory=dict)
+    concern: str = ""
+    lost: dict[str, int] = field(default_factory=dict)
+    room: int | None = None
 
 
 STEPS = {
@@ -179,6 +183,54 @@ STEPS = {
         want_replicas={"cpu": (5, Why.DEMAND), "gpu": (1, Why.MAKE_BEFORE_BREAK)},
         want_pending={"gpu": builders.pending(300, 0)},
     ),
+    "while not all can be trusted nothing goes, and the window is over": Follow(
+        replicas={"cpu": 4},
+        wanted={"cpu": 2},
+        concern=CONCERN,
+        pending={"cpu": builders.pending(400, 2)},
+        want_replicas={"cpu": (4, Why.FAILOVER)},
+    ),
+    "a failover is told before the metrics that it takes away": Follow(
+        replicas={"cpu": 4}, wanted={"cpu": 2}, concern=CONCERN, demand=UNSURE, want_replicas={"cpu": (4, Why.FAILOVER)}
+    ),
+    "growth does not wait for trust": Follow(
+        replicas={"cpu": 3}, wanted={"cpu": 4}, concern=CONCERN, want_replicas={"cpu": (4, Why.DEMAND)}
+    ),
+    "a lowered maximum is obeyed whoever is trusted": Follow(
+        replicas={"cpu": 9}, wanted={"cpu": 2}, high=5, concern=CONCERN, want_replicas={"cpu": (5, Why.FAILOVER)}
+    ),
+    "lost ones are asked for once more": Follow(
+        replicas={"cpu": 3}, wanted={"cpu": 3}, lost={"cpu": 2}, want_replicas={"cpu": (5, Why.FAILOVER)}
+    ),
+    "lost ones do not count against the maximum": Follow(
+        replicas={"cpu": 7}, wanted={"cpu": 5}, lost={"cpu": 2}, high=5, want_replicas={"cpu": (7, Why.FAILOVER)}
+    ),
+    "when they are gone from record the maximum holds again": Follow(
+        replicas={"cpu": 7}, wanted={"cpu": 5}, high=5, want_replicas={"cpu": (5, Why.DEMAND)}
+    ),
+    "when they are gone from record the number goes down as any other": Follow(
+        replicas={"cpu": 7},
+        wanted={"cpu": 5},
+        want_replicas={"cpu": (7, Why.STABILISING)},
+        want_pending={"cpu": builders.pending(0, 5)},
+    ),
+    "the way up has the same steps with lost ones": Follow(
+        replicas={"cpu": 2}, wanted={"cpu": 5}, lost={"cpu": 2}, want_replicas={"cpu": (6, Why.STEP)}
+    ),
+    "what would find no place is not asked for": Follow(
+        replicas={"gpu": 2}, wanted={"gpu": 2}, lost={"gpu": 1}, room=1, want_replicas={"gpu": (2, Why.FAILOVER)}
+    ),
+    "a minimum without a place takes away nothing that is asked for": Follow(
+        replicas={"gpu": 3},
+        wanted={"gpu": 3},
+        lost={"gpu": 1},
+        room=1,
+        concern=CONCERN,
+        want_replicas={"gpu": (3, Why.FAILOVER)},
+    ),
+    "a class that is lost and not wanted asks for nothing more": Follow(
+        replicas={"gpu": 2}, wanted={"gpu": 0}, lost={"gpu": 2}, room=0, want_replicas={"gpu": (2, Why.FAILOVER)}
+    ),
 }
 
 
@@ -194,13 +246,19 @@ def follow(case: Follow) -> dict[str, Settled]:
     ready = {name: case.ready.get(name, count or 0) for name, count in case.replicas.items()}
     present = tuple(
         Present(
-            supply=builders.supply(name, high=case.high, ready=ready[name]),
+            supply=builders.supply(
+                name, high=case.high, ready=ready[name], room=case.room, suspicions=lost(case.lost.get(name, 0))
+            ),
             replicas=count,
             pending=case.pending.get(name),
         )
         for name, count in case.replicas.items()
     )
-    return stabilise(wanted, present, case.demand, window_seconds=WINDOW, now=builders.NOW)
+    return stabilise(wanted, present, case.demand, window_seconds=WINDOW, now=builders.NOW, concern=case.concern)
+
+
+def lost(count: int) -> tuple[Suspicion, ...]:
+    return tuple(Suspicion(pod=f"pod-{n}", witnesses=("ProbeFailed",), lost=True) for n in range(count))
 
 
 def test_every_wait_says_what_it_waits_for() -> None:
@@ -211,6 +269,8 @@ def test_every_wait_says_what_it_waits_for() -> None:
             "a smaller demand starts the window",
             "without a sure demand nothing goes, and the window is over",
             "what stays must be ready",
+            "while not all can be trusted nothing goes, and the window is over",
+            "lost ones are asked for once more",
         )
     }
     assert messages == {
@@ -218,4 +278,10 @@ def test_every_wait_says_what_it_waits_for() -> None:
         "a smaller demand starts the window": "down to 2 when the demand stays low for 300 s",
         "without a sure demand nothing goes, and the window is over": f"kept at 4: {UNSURE.message}",
         "what stays must be ready": "down to 4 as soon as what stays is ready and no other class is shrinking",
+        "while not all can be trusted nothing goes, and the window is over": (
+            f"kept at 4: not all can be trusted: {CONCERN}"
+        ),
+        "lost ones are asked for once more": (
+            "3, and 2 lost until Kubernetes gives them up: pod pod-0: ProbeFailed; pod pod-1: ProbeFailed; wanted"
+        ),
     }

@@ -90,10 +90,10 @@ HEARTBEATS: dict[str, tuple[kube.Kind, builders.JSON, builders.JSON]] = {
             },
         },
     ),
-    "a pod's own address": (
+    "the address of a pod's node": (
         POD,
         builders.raw_pod(),
-        builders.raw_pod(metadata={"resourceVersion": "2"}, status={"podIP": "10.0.0.1"}),
+        builders.raw_pod(metadata={"resourceVersion": "2"}, status={"hostIP": "10.0.0.1"}),
     ),
     "a Deployment's count of its pods": (
         kube.DEPLOYMENT,

@@ -5,9 +5,11 @@ import pytest
 
 import builders
 from heteroserve.decide import supply
+from heteroserve.decide.health import assess_health
 from heteroserve.model.deployment import ClassTarget, Objective, ProfilePoint, Scaling
 from heteroserve.model.fleet import DeviceRequest, HardwareClass, Node, Taint, Toleration
-from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
+from heteroserve.model.plan import Suspicion
+from heteroserve.model.snapshot import NodeVitals, Pod, PodProblem, Snapshot
 
 GPU = builders.hardware("gpu")
 NODE = builders.node("gpu-0")
@@ -27,8 +29,20 @@ class Place:
     want_ready: int = 0
     want_placed: int = 0
     want_problems: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    """Pods that do not answer; all others were never asked."""
+    vitals: NodeVitals | None = None
+    """What we found out about gpu-0."""
+    want_suspects: int = 0
+    want_suspicions: tuple[Suspicion, ...] = ()
 
 
+def suspicion(name: str, *witnesses: str, lost: bool = False) -> Suspicion:
+    return Suspicion(pod=name, witnesses=witnesses, lost=lost)
+
+
+EXPIRED = NodeVitals(lease_age_seconds=25.0)
+PAIR = (builders.pod("gpu-a"), builders.pod("gpu-b", node="gpu-1"))
 TWO_EACH = replace(GPU, devices=(DeviceRequest(resource="nvidia.com/gpu", quantity=2),))
 BOTH_KINDS = replace(GPU, devices=(*GPU.devices, DeviceRequest(resource="example.com/nic", quantity=1)))
 WAITING = builders.pod("gpu-w", node=None, ready=False, problem=PodProblem.UNSCHEDULABLE)
@@ -56,6 +70,8 @@ PLACES = {
         pods=builders.pods("gpu", 1, node="gpu-0"),
         want_nodes=0,
         want_room=0,
+        want_suspects=1,
+        want_suspicions=(suspicion("gpu-000", "NodeNotReady", lost=True),),
     ),
     "a cordoned node serves what it has and takes nothing new": Place(
         nodes=(builders.node("gpu-0", cordoned=True),),
@@ -109,6 +125,58 @@ PLACES = {
     "a pod that starts is placed and not ready": Place(pods=(builders.pod("gpu-a", ready=False),), want_placed=1),
     "pods with problems are remembered": Place(pods=(BROKEN, WAITING), want_problems=("gpu-b", "gpu-w")),
     "pods of other classes do not count": Place(pods=(builders.pod("cpu-a", node="gpu-0"),)),
+    "a suspect is placed and carries nothing": Place(
+        nodes=builders.nodes("gpu"),
+        pods=PAIR,
+        silent=("gpu-a",),
+        want_nodes=2,
+        want_room=8,
+        want_ready=1,
+        want_placed=2,
+        want_suspects=1,
+        want_suspicions=(suspicion("gpu-a", "ProbeFailed"),),
+    ),
+    "a dead pod is not placed, and its node takes nothing new": Place(
+        nodes=builders.nodes("gpu"),
+        pods=PAIR,
+        silent=("gpu-a",),
+        vitals=EXPIRED,
+        want_room=4,
+        want_ready=1,
+        want_placed=1,
+        want_suspicions=(suspicion("gpu-a", "ProbeFailed", "NodeLeaseExpired", lost=True),),
+    ),
+    "a dead pod on a node that is well keeps its device": Place(
+        pods=(builders.pod("gpu-a"),),
+        silent=("gpu-a",),
+        want_room=3,
+        want_suspects=1,
+        want_suspicions=(suspicion("gpu-a", "ProbeFailed", lost=True),),
+    ),
+    "a broken device is not offered any more: it is not taken away twice": Place(
+        nodes=(builders.node("gpu-0", devices=3),),
+        pods=(builders.pod("gpu-a", device_unhealthy=True),),
+        want_room=3,
+        want_suspects=1,
+        want_suspicions=(suspicion("gpu-a", "DeviceUnhealthy", lost=True),),
+    ),
+    "a pod on its way out holds its device and is nobody's loss": Place(
+        nodes=(builders.node("gpu-0", ready=False),),
+        pods=(builders.pod("gpu-a", terminating=True),),
+        want_nodes=0,
+        want_room=0,
+    ),
+    "a node that is suspected keeps what it has and takes nothing new": Place(
+        pods=(builders.pod("gpu-a"),),
+        vitals=NodeVitals(asked=1, failing=1),
+        want_nodes=0,
+        want_room=1,
+        want_ready=1,
+        want_placed=1,
+    ),
+    "a class without devices has no room where no node is trusted": Place(
+        hardware=builders.hardware("gpu", devices=()), vitals=EXPIRED, want_nodes=0, want_room=0
+    ),
     "without its HardwareClass nothing is known but what answers": Place(
         hardware=None, pods=builders.pods("gpu", 2, node="gpu-0"), want_nodes=0, want_room=0, want_ready=2
     ),
@@ -123,6 +191,8 @@ def test_what_nodes_and_pods_make_of_a_class(case: Place) -> None:
         pods=case.pods,
         hardware={"gpu": case.hardware} if case.hardware else {},
         devices_taken={"gpu-0": {"nvidia.com/gpu": case.taken}},
+        probes={f"uid-{name}": 2 for name in case.silent},
+        vitals={"gpu-0": case.vitals} if case.vitals else {},
     )
     assert found == builders.supply(
         "gpu",
@@ -132,12 +202,18 @@ def test_what_nodes_and_pods_make_of_a_class(case: Place) -> None:
         ready=case.want_ready,
         placed=case.want_placed,
         problems=tuple(p for p in case.pods if p.name in case.want_problems),
+        suspects=case.want_suspects,
+        suspicions=case.want_suspicions,
     )
 
 
 def assess(target: ClassTarget, **fields: Any) -> supply.Supply:
-    (found,) = supply.assess_supply(builders.snapshot(target, **fields))
+    (found,) = assess_all(builders.snapshot(target, **fields))
     return found
+
+
+def assess_all(snapshot: Snapshot) -> tuple[supply.Supply, ...]:
+    return supply.assess_supply(snapshot, assess_health(snapshot))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +265,7 @@ def test_what_a_profile_promises(case: Measured) -> None:
         objective=case.objective,
         scaling=Scaling(target_utilisation=case.utilisation),
     )
-    (found,) = supply.assess_supply(builders.snapshot(deployment=wish))
+    (found,) = assess_all(builders.snapshot(deployment=wish))
     figures = (found.replica_rps, found.fastest_rps, found.best_latency_milliseconds)
     assert figures == (case.want_rps, case.want_fastest, case.want_latency)
 
@@ -233,4 +309,4 @@ def test_a_toleration_covers_a_taint_by_the_rule_of_kubernetes(toleration: Toler
 
 def test_supplies_come_in_the_order_of_the_spec() -> None:
     snapshot: Snapshot = builders.snapshot(builders.target("gpu"), builders.target("cpu"))
-    assert [s.name for s in supply.assess_supply(snapshot)] == ["gpu", "cpu"]
+    assert [s.name for s in assess_all(snapshot)] == ["gpu", "cpu"]

@@ -4,9 +4,10 @@ import builders
 from heteroserve.decide.traffic import Share, apportion, split_traffic
 
 
-def share(name: str, ready: int, *, rps: float | None = None, fastest: float | None = None) -> Share:
+def share(name: str, ready: int, *, rps: float | None = None, fastest: float | None = None, suspects: int = 0) -> Share:
     within = builders.CAST[name].rps if rps is None else rps
-    return Share(name=name, ready=ready, replica_rps=within, fastest_rps=within if fastest is None else fastest)
+    anyhow = within if fastest is None else fastest
+    return Share(name=name, ready=ready, replica_rps=within, fastest_rps=anyhow, suspects=suspects)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,20 @@ SPLITS = {
     ),
     "better unmeasured than not at all": Split(
         shares=(share("cpu", 1, rps=0.0), share("gpu", 3, rps=0.0)), want={"cpu": 26, "gpu": 74}
+    ),
+    "suspects get nothing while anything else is ready": Split(
+        shares=(share("cpu", 1), share("gpu", 0, suspects=4)), last={"cpu": 10, "gpu": 90}, want={"cpu": 100, "gpu": 0}
+    ),
+    "not even in a class that has ready ones": Split(
+        shares=(share("cpu", 5), share("fpga", 1, suspects=9)), want={"cpu": 50, "fpga": 50}
+    ),
+    "a suspect within the objective is no better than what is ready and slow": Split(
+        shares=(share("cpu", 1, rps=0.0, fastest=100.0), share("gpu", 0, suspects=4)), want={"cpu": 100, "gpu": 0}
+    ),
+    "nothing ready: suspects are better than nothing": Split(
+        shares=(share("cpu", 0, suspects=5), share("fpga", 0, suspects=1), share("gpu", 0)),
+        last={"cpu": 0, "fpga": 0, "gpu": 100},
+        want={"cpu": 50, "fpga": 50, "gpu": 0},
     ),
     "nothing ready: the last weights stay": Split(
         shares=(share("cpu", 0), share("gpu", 0)), last={"cpu": 30, "gpu": 70}, want={"cpu": 30, "gpu": 70}

@@ -1,5 +1,6 @@
 """decide: Snapshot in, Plan out. Pure and total; one step per module, in this order.
 
+    health     which pods and nodes can be trusted?
     supply     what could each class carry, what is ready?
     demand     how many requests per second, and may that figure remove anything?
     sizing     how many replicas of each class, cheapest first?
@@ -7,17 +8,18 @@
     sequence   in which order, so that no request is lost on the way?
     traffic    how is the traffic split over what is ready?
 
-A new signal enters in `demand` or `supply`, a new rule in the step that it belongs to.
+A new signal enters in `demand` or `supply`, a new witness in `health`, a new rule in the step that it belongs to.
 """
-
-from decimal import Decimal
 
 from heteroserve.decide.demand import estimate_demand
 from heteroserve.decide.explain import record_changes
+from heteroserve.decide.health import Health, assess_health
+from heteroserve.decide.hold import as_it_is
+from heteroserve.decide.retired import plan_retired, share_of_retired, unlisted
 from heteroserve.decide.sequence import drain_before_removal
 from heteroserve.decide.sizing import Wanted, size
 from heteroserve.decide.stabilise import Present, Settled, stabilise
-from heteroserve.decide.supply import Supply, assess_supply, ready_pods
+from heteroserve.decide.supply import Supply, assess_supply, suspect_pods
 from heteroserve.decide.traffic import Share, split_traffic
 from heteroserve.model.plan import LIMITS, ClassPlan, Demand, Plan, Why
 from heteroserve.model.snapshot import Snapshot
@@ -28,23 +30,26 @@ DRAIN_LOOK_SECONDS = 1.0
 
 def decide(snapshot: Snapshot) -> Plan:
     """What should be true next for this deployment, and why."""
-    supplies = assess_supply(snapshot)
+    health = assess_health(snapshot)
+    supplies = assess_supply(snapshot, health)
     ready_rps = sum(s.ready * s.replica_rps for s in supplies)
     demand = estimate_demand(snapshot, ready=sum(s.ready for s in supplies), ready_rps=ready_rps)
-    if snapshot.deployment.paused:
-        return _as_it_is(snapshot, supplies, demand)
+    if snapshot.deployment.paused or health.doubt:
+        return as_it_is(snapshot, supplies, health, demand)
     wanted = _size(snapshot, supplies, demand)
     present = tuple(
         Present(supply=s, replicas=snapshot.replicas.get(s.name), pending=snapshot.memory.pending.get(s.name))
         for s in supplies
         if s.hardware
     )
-    window = snapshot.deployment.scaling.scale_down_window_seconds
-    wished = stabilise(wanted, present, demand, window_seconds=window, now=snapshot.now)
+    window, concern = snapshot.deployment.scaling.scale_down_window_seconds, health.first_concern(snapshot.pods)
+    wished = stabilise(wanted, present, demand, window_seconds=window, now=snapshot.now, concern=concern)
     settled = drain_before_removal(wished, snapshot.replicas, _routed(snapshot))
-    weights = _weigh(snapshot, supplies, wished, demand)
+    weights = _weigh(snapshot, supplies, health, wished, demand)
     classes = tuple(_plan_class(s, wanted, settled, snapshot, weights) for s in supplies)
-    classes += tuple(_plan_retired(name, snapshot, weights) for name in _retired(snapshot, weights))
+    needed = demand.rps is None or ready_rps < demand.rps
+    retired = _retired(snapshot, health, weights, needed=needed)
+    classes += tuple(plan_retired(name, snapshot, health, weights[name]) for name in retired)
     draining = any(c.why is Why.DRAINING or c.retired for c in classes)
     return Plan(
         classes=classes,
@@ -60,31 +65,30 @@ def _size(snapshot: Snapshot, supplies: tuple[Supply, ...], demand: Demand) -> d
 
 
 def _weigh(
-    snapshot: Snapshot, supplies: tuple[Supply, ...], wished: dict[str, Settled], demand: Demand
+    snapshot: Snapshot, supplies: tuple[Supply, ...], health: Health, wished: dict[str, Settled], demand: Demand
 ) -> dict[str, int]:
     """Weights by what is ready and is to stay; a class no longer listed keeps traffic until the others carry it."""
-    shares = [
-        Share(
-            name=s.name,
-            ready=min(s.ready, wished[s.name].replicas) if s.name in wished else s.ready,
-            replica_rps=s.replica_rps,
-            fastest_rps=s.fastest_rps,
-        )
-        for s in supplies
-        if s.reachable and (s.hardware or snapshot.replicas.get(s.name))
-    ]
+    shares = [_share(s, wished) for s in supplies if s.reachable and (s.hardware or snapshot.replicas.get(s.name))]
     ready_rps = sum(s.ready * s.replica_rps for s in shares)
     carried = demand.rps is not None and ready_rps >= demand.rps  # an unknown demand is not known to be carried
     if not (carried and any(s.ready for s in shares)):
-        usual = min((s.replica_rps for s in shares if s.replica_rps > 0), default=1.0)  # its profile is gone: no more
-        shares += [
-            Share(name=name, ready=ready_pods(snapshot, name), replica_rps=usual, fastest_rps=usual)
-            for name in _unlisted(snapshot)
-            if name not in snapshot.unroutable
-        ]
+        usual = min((s.replica_rps for s in shares if s.replica_rps > 0), default=1.0)
+        others = (name for name in unlisted(snapshot) if name not in snapshot.unroutable)
+        shares += [share_of_retired(name, snapshot, health, usual) for name in others]
     overloaded = (demand.rps or 0.0) * snapshot.deployment.scaling.target_utilisation > ready_rps
     weights = split_traffic(tuple(shares), _routed(snapshot), overloaded=overloaded)
-    return {**dict.fromkeys(_unlisted(snapshot), 0), **weights}
+    return {**dict.fromkeys(unlisted(snapshot), 0), **weights}
+
+
+def _share(supply: Supply, wished: dict[str, Settled]) -> Share:
+    stays = wished[supply.name].replicas if supply.name in wished else max(supply.ready, supply.suspects)
+    return Share(
+        name=supply.name,
+        ready=min(supply.ready, stays),
+        suspects=min(supply.suspects, stays),
+        replica_rps=supply.replica_rps,
+        fastest_rps=supply.fastest_rps,
+    )
 
 
 def _plan_class(
@@ -106,66 +110,24 @@ def _plan_class(
         cost_per_hour=supply.price * wish.replicas,
         why=wish.why,
         message=wish.message,
-        usable=supply.effective(wish.replicas),
+        usable=supply.effective(max(0, wish.replicas - supply.lost)),
         limit=want.why if want.why in LIMITS else None,
         limit_message=want.message if want.why in LIMITS else "",
         pending=wish.pending,
         render=supply.hardware is not None,
         reachable=supply.reachable,
+        suspicions=supply.suspicions,
     )
 
 
-def _unlisted(snapshot: Snapshot) -> list[str]:
-    listed = {c.name for c in snapshot.deployment.classes}
-    return sorted(set(snapshot.replicas) - listed)
-
-
-def _retired(snapshot: Snapshot, weights: dict[str, int]) -> list[str]:
-    """Classes taken out of the spec that still carry traffic, by our wish or by the route as it stands."""
+def _retired(snapshot: Snapshot, health: Health, weights: dict[str, int], *, needed: bool) -> list[str]:
+    """Classes taken out of the spec that still carry traffic, by our wish or by the route, or will when trusted."""
     routed = _routed(snapshot)
-    return [name for name in _unlisted(snapshot) if weights[name] > 0 or routed.get(name, 0) > 0]
-
-
-def _plan_retired(name: str, snapshot: Snapshot, weights: dict[str, int]) -> ClassPlan:
-    hardware = snapshot.hardware.get(name)
-    replicas = snapshot.replicas[name]
-    return ClassPlan(
-        name=name,
-        replicas=replicas,
-        weight=weights[name],
-        ready=ready_pods(snapshot, name),
-        replica_rps=0.0,
-        cost_per_hour=(hardware.cost_per_hour if hardware else Decimal(0)) * replicas,
-        why=Why.RETIRED,
-        message="no longer in spec.classes: removed when the other classes carry the demand",
-        render=False,
-        retired=True,
-    )
-
-
-def _as_it_is(snapshot: Snapshot, supplies: tuple[Supply, ...], demand: Demand) -> Plan:
-    """The plan of a paused deployment: what is there, nothing else."""
-    routed = _routed(snapshot)
-    classes = tuple(
-        ClassPlan(
-            name=s.name,
-            replicas=snapshot.replicas.get(s.name, 0),
-            weight=routed.get(s.name, 0),
-            ready=s.ready,
-            replica_rps=s.replica_rps,
-            cost_per_hour=s.price * snapshot.replicas.get(s.name, 0),
-            why=Why.PAUSED,
-            message="spec.paused is true",
-            usable=s.effective(snapshot.replicas.get(s.name, 0)),
-            limit=Why.PAUSED,
-            limit_message="spec.paused is true",
-            pending=snapshot.memory.pending.get(s.name),
-            render=False,
-            reachable=s.reachable,
-        )
-        for s in supplies
-    )
-    return Plan(classes=classes, demand=demand)
+    return [
+        name
+        for name in unlisted(snapshot)
+        if weights[name] > 0 or routed.get(name, 0) > 0 or (needed and suspect_pods(snapshot, health, name))
+    ]
 
 
 def _routed(snapshot: Snapshot) -> dict[str, int]:

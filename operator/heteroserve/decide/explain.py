@@ -5,7 +5,8 @@ a route splits it; nothing changes, nothing is recorded. The records become the 
 log's one line per decision.
 """
 
-from heteroserve.model.plan import ClassPlan, Why
+from heteroserve.decide.health import Witness
+from heteroserve.model.plan import ClassPlan, Why, describe
 from heteroserve.model.snapshot import DecisionRecord, Snapshot
 
 REPEAT_SECONDS = 300.0
@@ -62,19 +63,27 @@ def _removal(snapshot: Snapshot, name: str) -> DecisionRecord:
 def _weights(snapshot: Snapshot, before: dict[str, int], classes: tuple[ClassPlan, ...]) -> DecisionRecord:
     after = {c.name: c.weight for c in classes}
     ready = ", ".join(f"{c.name} {c.ready} ready" for c in classes)
-    lost = [c.name for c in classes if before.get(c.name, 0) > 0 and c.weight == 0]
+    untrusted = "".join(f"; {c.name}: {describe(c.suspicions)}" for c in classes if c.suspicions)
     return DecisionRecord(
         time=snapshot.now,
         class_name=TRAFFIC,
         before=_format(before),
         after=_format(after),
-        reason=Why.NOT_READY if any(_unready(c) for c in classes if c.name in lost) else Why.CAPACITY,
-        message=f"in proportion to ready capacity: {ready}",
+        reason=_why_moved(before, classes),
+        message=f"in proportion to ready capacity: {ready}{untrusted}",
     )
 
 
-def _unready(plan: ClassPlan) -> bool:
-    return plan.ready == 0
+def _why_moved(before: dict[str, int], classes: tuple[ClassPlan, ...]) -> Why:
+    less = [c for c in classes if c.weight < before.get(c.name, 0)]
+    if any(_suspected(c) for c in less):
+        return Why.SUSPECT
+    return Why.NOT_READY if any(c.weight == 0 and c.ready == 0 for c in less) else Why.CAPACITY
+
+
+def _suspected(plan: ClassPlan) -> bool:
+    """Whether we know more than Kubernetes, which itself sends no traffic to a node that is not ready."""
+    return any(set(s.witnesses) != {Witness.NODE} for s in plan.suspicions)
 
 
 def _count(replicas: int) -> str:

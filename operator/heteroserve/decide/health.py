@@ -6,17 +6,18 @@ Lease may be late because the API server is. So:
 - one witness makes a *suspect*: it gets no traffic, which is cheap and taken back as soon as the witness is content;
 - two of different kinds make it *dead*: its replicas are replaced, which costs time and devices. One is enough where a
   class has no other pod that answers, for then there is nothing to lose by believing it;
-- many nodes that turn bad together say more about our view than about them: then nothing is decided at all.
+- many nodes that turn bad together say more about our view than about them: then no witness is believed at all.
 
-What Kubernetes itself says (Ready, a taint, a deletion) is no witness but the rule: `supply` reads it besides.
+Kubernetes' own word (Ready, a taint, a deletion) is not only a witness but the rule: `supply` obeys it besides.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from heteroserve.model.fleet import Node
-from heteroserve.model.snapshot import Pod, Snapshot
+from heteroserve.model.plan import Suspicion
+from heteroserve.model.snapshot import NodeVitals, Pod, Snapshot
 
 PROBES_FAILED = 2
 """In a row: one may be lost on the way."""
@@ -24,19 +25,22 @@ PROBES_FAILED = 2
 LEASE_EXPIRED_SECONDS = 20.0
 """The kubelet renews every 10 s: two renewals are missing."""
 
+MASS_NODES = 2
 MASS_SHARE = 0.4
 MASS_WINDOW_SECONDS = 60.0
-"""More than this share of all nodes turning bad within this time is no failure of nodes."""
+"""So many nodes, and more than this share of all, turning bad within this time is no failure of nodes."""
+
+NAMES_TOLD = 5
 
 
 class Witness(StrEnum):
     """Ways to learn that a pod or a node is not well."""
 
     PROBE = "ProbeFailed"
+    GATEWAY = "GatewayEjected"
     LEASE = "NodeLeaseExpired"
     NODE = "NodeNotReady"
     DEVICE = "DeviceUnhealthy"
-    GATEWAY = "GatewayEjected"
 
 
 class State(StrEnum):
@@ -47,17 +51,25 @@ class State(StrEnum):
     DEAD = "Dead"
 
 
+Witnesses = tuple[Witness, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """A state and who caused it, in a fixed order."""
 
     state: State = State.HEALTHY
-    witnesses: tuple[Witness, ...] = ()
+    witnesses: Witnesses = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there is nothing against it, or nothing that is believed."""
+        return self.state is State.HEALTHY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Verdicts by pod UID and by node name; `doubt` says why nobody should be believed at the moment."""
+    """Verdicts by pod UID and by node name; `doubt` says why no witness is believed at the moment."""
 
     pods: Mapping[str, Verdict]
     nodes: Mapping[str, Verdict]
@@ -65,26 +77,112 @@ class Health:
 
     def trusts(self, pod: Pod) -> bool:
         """Whether the pod may be sent requests."""
-        return self.pods[pod.uid].state is State.HEALTHY
+        return self.pods[pod.uid].healthy
 
     def lost(self, pod: Pod) -> bool:
         """Whether the pod has to be replaced."""
         return self.pods[pod.uid].state is State.DEAD
 
+    def may_answer(self, pod: Pod) -> bool:
+        """Whether a pod that is not trusted is worth a try when nobody is: a single witness may be wrong."""
+        return not self.trusts(pod) and len(self.pods[pod.uid].witnesses) == 1
+
+    def accepts(self, node: Node) -> bool:
+        """Whether new pods can be counted on there."""
+        return self.nodes[node.name].healthy
+
+    def suspicions(self, pods: tuple[Pod, ...]) -> tuple[Suspicion, ...]:
+        """Those of the pods that are not trusted, by name. What is on its way out is nobody's loss any more."""
+        return tuple(
+            Suspicion(pod=pod.name, witnesses=self.pods[pod.uid].witnesses, lost=self.lost(pod))
+            for pod in sorted(pods, key=lambda p: p.name)
+            if not (pod.terminating or self.trusts(pod))
+        )
+
+    def first_concern(self, pods: tuple[Pod, ...]) -> str:
+        """Some pod that is not trusted, or some node below a pod, and why; empty when there is nothing of the kind."""
+        found = next(iter(self.suspicions(pods)), None)
+        if found:
+            return str(found)
+        below = sorted({p.node for p in pods if p.node in self.nodes and not p.terminating and p.node is not None})
+        bad = next((name for name in below if not self.nodes[name].healthy), None)
+        return f"node {bad}: {', '.join(self.nodes[bad].witnesses)}" if bad else ""
+
 
 def assess_health(snapshot: Snapshot) -> Health:
     """Judges every pod of the deployment and every node."""
-    nodes = {node.name: _judge(_witnesses_against_node(node, snapshot)) for node in snapshot.nodes}
-    heard = {pod.uid: _witnesses_against(pod, snapshot) for pod in snapshot.pods}
-    verdicts = {uid: _judge(witnesses) for uid, witnesses in heard.items()}
-    return Health(pods=_believe_alone(snapshot, verdicts), nodes=nodes, doubt=_doubt(snapshot, nodes))
+    against_nodes = {node.name: _against_node(node, snapshot.vitals.get(node.name)) for node in snapshot.nodes}
+    nodes = {name: _judge(witnesses) for name, witnesses in against_nodes.items()}
+    pods = {pod.uid: _judge(_against_pod(pod, against_nodes, snapshot)) for pod in snapshot.pods}
+    doubt = _doubt(snapshot)
+    if doubt:
+        return Health(pods=_acquit(pods), nodes=_acquit(nodes), doubt=doubt)
+    return Health(pods=_believe_where_alone(snapshot, pods), nodes=nodes)
 
 
-def _witnesses_against_node(node: Node, snapshot: Snapshot) -> tuple[Witness, ...]:
-    vitals = snapshot.vitals.get(node.name)
+def _against_node(node: Node, vitals: NodeVitals | None) -> Witnesses:
+    known = vitals or NodeVitals()
     heard = {
+        Witness.PROBE: 0 < known.asked <= known.failing,
+        Witness.LEASE: known.lease_age_seconds is not None and known.lease_age_seconds > LEASE_EXPIRED_SECONDS,
         Witness.NODE: not node.ready,
-        Witness.LEASE: bool(vitals and (vitals.lease_age_seconds or 0.0) > LEASE_EXPIRED_SECONDS),
-        Witness.PROBE: bool(vitals and 0 < vitals.asked == vitals.failing),
     }
-    return tuple(witness for witness, speaks in heard.items() if speaks)
+    return _speaking(heard)
+
+
+def _against_pod(pod: Pod, against_nodes: Mapping[str, Witnesses], snapshot: Snapshot) -> Witnesses:
+    """A pod that starts or ends fails its probes rightly: only of a ready one do they say anything."""
+    node = against_nodes.get(pod.node or "", ())
+    failed = snapshot.probes.get(pod.uid)
+    silent = pod.ready and not pod.terminating and failed is not None and failed >= PROBES_FAILED
+    witnesses = _speaking(
+        {
+            Witness.PROBE: silent,
+            Witness.GATEWAY: silent and snapshot.gateway_ejected > 0,  # it does not say which ones
+            Witness.LEASE: Witness.LEASE in node,
+            Witness.NODE: Witness.NODE in node,
+            Witness.DEVICE: pod.device_unhealthy,
+        }
+    )
+    answers = failed is not None and failed < PROBES_FAILED
+    # the kubelet died and the containers serve on: nothing is gained by taking their traffic away
+    return () if answers and witnesses == (Witness.LEASE,) else witnesses
+
+
+def _speaking(heard: Mapping[Witness, bool]) -> Witnesses:
+    return tuple(witness for witness in Witness if heard.get(witness, False))
+
+
+def _judge(witnesses: Witnesses) -> Verdict:
+    state = (State.HEALTHY, State.SUSPECT, State.DEAD)[min(len(witnesses), 2)]
+    return Verdict(state=state, witnesses=witnesses)
+
+
+def _believe_where_alone(snapshot: Snapshot, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """A suspect is dead where no other pod of its class answers."""
+    known = {node.name for node in snapshot.nodes}
+    answering = {
+        p.class_name
+        for p in snapshot.pods
+        if p.ready and not p.terminating and p.node in known and verdicts[p.uid].healthy
+    }
+    alone = {p.uid for p in snapshot.pods if verdicts[p.uid].state is State.SUSPECT and p.class_name not in answering}
+    return {uid: replace(v, state=State.DEAD) if uid in alone else v for uid, v in verdicts.items()}
+
+
+def _doubt(snapshot: Snapshot) -> str:
+    """Why our own view is to be doubted, if it is."""
+    turned = sorted(node.name for node in snapshot.nodes if _turned_bad(snapshot.vitals.get(node.name)))
+    if len(turned) < MASS_NODES or len(turned) <= MASS_SHARE * len(snapshot.nodes):
+        return ""
+    names = ", ".join(turned[:NAMES_TOLD]) + (", ..." if len(turned) > NAMES_TOLD else "")
+    return f"{len(turned)} of {len(snapshot.nodes)} nodes turned bad within a minute: {names}"
+
+
+def _turned_bad(vitals: NodeVitals | None) -> bool:
+    return vitals is not None and vitals.bad_seconds is not None and vitals.bad_seconds <= MASS_WINDOW_SECONDS
+
+
+def _acquit(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """The same witnesses, and nobody believes them."""
+    return {key: replace(verdict, state=State.HEALTHY) for key, verdict in verdicts.items()}

@@ -2,13 +2,16 @@
 
 Pure. Growing is prompt and bounded per cycle; shrinking needs a reason to trust it:
 
-1. no fresh metrics, no shrinking;
+1. no shrinking while a pod, or a node below one, is not trusted, and none without fresh metrics;
 2. fewer replicas were wanted all through the window, and then only down to the most wanted meanwhile;
 3. one class at a time, at most half of it per cycle;
 4. make before break: what stays *ready* must carry the demand.
 
 The window's memory is `PendingScaleDown` in the object's status, so that a restart neither forgets nor repeats.
 A bound that the user changed (maxReplicas) is obeyed at once.
+
+A lost pod is asked for once more as long as it is on record: Kubernetes counts it until it is evicted. So it neither
+takes the place of a living one nor counts against maxReplicas.
 """
 
 from collections.abc import Mapping
@@ -17,7 +20,7 @@ from datetime import datetime
 
 from heteroserve.decide.sizing import Wanted
 from heteroserve.decide.supply import Supply
-from heteroserve.model.plan import Demand, Why
+from heteroserve.model.plan import Demand, Why, describe
 from heteroserve.model.snapshot import PendingScaleDown
 
 SMALLEST_STEP_UP = 4
@@ -45,14 +48,24 @@ class Present:
     @property
     def bounded(self) -> int:
         """The present replicas within maxReplicas: a bound that the user lowered is obeyed even when it hurts."""
-        return min(self.replicas or 0, self.supply.target.max_replicas)
+        return min(self.replicas or 0, self.supply.target.max_replicas + self.supply.lost)
 
 
 def stabilise(
-    wanted: Mapping[str, Wanted], present: tuple[Present, ...], demand: Demand, *, window_seconds: int, now: datetime
+    wanted: Mapping[str, Wanted],
+    present: tuple[Present, ...],
+    demand: Demand,
+    *,
+    window_seconds: int,
+    now: datetime,
+    concern: str = "",
 ) -> dict[str, Settled]:
-    """The wanted replicas, as far as this cycle may go."""
-    settled = {p.supply.name: _follow(wanted[p.supply.name], p, demand, window_seconds, now) for p in present}
+    """The wanted replicas, as far as this cycle may go. `concern`: what cannot be trusted, if there is anything."""
+    held = _freeze(demand, concern)
+    settled = {
+        p.supply.name: _follow(_besides_lost(wanted[p.supply.name], p.supply), p, held, window_seconds, now)
+        for p in present
+    }
     shrinking = sorted(
         (p for p in present if settled[p.supply.name].replicas < p.bounded),
         key=lambda p: (-p.supply.price, p.supply.name),
@@ -67,14 +80,34 @@ def stabilise(
     return settled
 
 
-def _follow(want: Wanted, present: Present, demand: Demand, window_seconds: int, now: datetime) -> Settled:
+def _freeze(demand: Demand, concern: str) -> tuple[Why, str] | None:
+    """Why nothing may shrink at all, if so."""
+    if concern:
+        return Why.FAILOVER, f"not all can be trusted: {concern}"
+    return None if demand.may_shrink else (Why.METRICS_HOLD, demand.message)
+
+
+def _besides_lost(want: Wanted, supply: Supply) -> Wanted:
+    """What is wanted alive, no more than fits (the rest would only wait), and the lost that Kubernetes still counts."""
+    if not supply.lost:
+        return want
+    alive = want.replicas if supply.room is None else min(want.replicas, supply.room)
+    lost = describe(tuple(s for s in supply.suspicions if s.lost))
+    message = f"{alive}, and {supply.lost} lost until Kubernetes gives them up: {lost}; {want.message}"
+    return replace(want, replicas=alive + supply.lost, why=Why.FAILOVER, message=message)
+
+
+def _follow(
+    want: Wanted, present: Present, held: tuple[Why, str] | None, window_seconds: int, now: datetime
+) -> Settled:
     bounded = present.bounded
     if present.replicas is None:
         return Settled(replicas=want.replicas, why=want.why, message=want.message)
     if want.replicas >= bounded:
         return _grow(want, bounded)
-    if not demand.may_shrink:
-        return Settled(replicas=bounded, why=Why.METRICS_HOLD, message=f"kept at {bounded}: {demand.message}")
+    if held:
+        why, message = held
+        return Settled(replicas=bounded, why=why, message=f"kept at {bounded}: {message}")
     return _shrink(want, bounded, present.pending, window_seconds, now)
 
 

@@ -1,10 +1,11 @@
 """Supply: what each hardware class could carry, and what of it is ready now.
 
-First step of the pipeline. Pure. Facts about nodes and pods are judged here and nowhere else:
+Pure. What Kubernetes says of nodes and pods is judged here and nowhere else; what `health` makes of it comes on top:
 
 - a node *serves* while it is Ready and shows none of the class's unhealthy conditions or taints;
 - a node is *open* when, besides, a new pod may be placed on it (not cordoned, not being deleted, taints tolerated);
-- a pod counts only on a node that serves; a pod on a node that the cluster no longer knows counts nowhere.
+- a pod counts only on a node that serves; a pod on a node that the cluster no longer knows counts nowhere;
+- a pod that is not trusted carries nothing, and nothing new is counted on where a node is not.
 """
 
 import math
@@ -12,8 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from heteroserve.decide.health import Health
 from heteroserve.model.deployment import ClassTarget, Objective, ProfilePoint
 from heteroserve.model.fleet import HardwareClass, Node
+from heteroserve.model.plan import Suspicion
 from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
 
 
@@ -23,7 +26,8 @@ class Supply:
 
     `replica_rps` is the capacity of one replica within the objective at the target utilisation, 0 when it cannot meet
     the objective; `fastest_rps` ignores the objective (better slow than not at all). `room` is how many replicas the
-    usable nodes can hold, `None` when devices do not bound it. `placed` pods stand on a serving node without a problem.
+    usable nodes can hold, `None` when devices do not bound it. `ready` pods are those that are trusted; `suspects` are
+    worth a try when no pod of any class is. `placed` pods stand on a serving node without a problem and are not lost.
     `refusal` is why Kubernetes creates no more of them; `reachable` whether a route can lead to them; `unreadable`
     what is wrong with a HardwareClass that is there and yet not known.
     """
@@ -37,6 +41,8 @@ class Supply:
     room: int | None
     ready: int
     placed: int
+    suspects: int = 0
+    suspicions: tuple[Suspicion, ...] = ()
     problems: tuple[Pod, ...] = ()
     refusal: str = ""
     reachable: bool = True
@@ -58,6 +64,11 @@ class Supply:
         return next((p for p in self.problems if p.problem is PodProblem.UNSCHEDULABLE), None)
 
     @property
+    def lost(self) -> int:
+        """Pods that Kubernetes still counts among the replicas, and that will not serve again."""
+        return sum(s.lost for s in self.suspicions)
+
+    @property
     def failing(self) -> bool:
         """Whether some of its pods do not work, or cannot even be created."""
         return bool(self.problems or self.refusal)
@@ -75,26 +86,34 @@ class Supply:
         return min(bound, self.placed) if self.failing else bound
 
 
-def assess_supply(snapshot: Snapshot) -> tuple[Supply, ...]:
+def assess_supply(snapshot: Snapshot, health: Health) -> tuple[Supply, ...]:
     """Supply of every class that the deployment lists, in its order."""
-    return tuple(_assess(snapshot, target) for target in snapshot.deployment.classes)
+    return tuple(_assess(snapshot, health, target) for target in snapshot.deployment.classes)
 
 
-def ready_pods(snapshot: Snapshot, class_name: str) -> int:
+def ready_pods(snapshot: Snapshot, health: Health, class_name: str) -> int:
     """Number of pods of a class that can answer now (of classes no longer listed as well)."""
     hardware = snapshot.hardware.get(class_name)
     serving = {n.name for n in snapshot.nodes if serves(n, hardware)}
-    return sum(
-        p.class_name == class_name and p.ready and not p.terminating and p.node in serving for p in snapshot.pods
-    )
+    return sum(p.ready and p.node in serving and health.trusts(p) for p in _staying(snapshot, class_name))
 
 
-def _assess(snapshot: Snapshot, target: ClassTarget) -> Supply:
+def suspect_pods(snapshot: Snapshot, health: Health, class_name: str) -> int:
+    """Number of its pods that may answer although they are not trusted."""
+    return sum(p.ready and health.may_answer(p) for p in _staying(snapshot, class_name))
+
+
+def _staying(snapshot: Snapshot, class_name: str) -> tuple[Pod, ...]:
+    return tuple(p for p in snapshot.pods if p.class_name == class_name and not p.terminating)
+
+
+def _assess(snapshot: Snapshot, health: Health, target: ClassTarget) -> Supply:
     hardware = snapshot.hardware.get(target.name)
-    pods = [p for p in snapshot.pods if p.class_name == target.name and not p.terminating]
+    pods = _staying(snapshot, target.name)
     members = [n for n in snapshot.nodes if hardware is not None and hardware.selects(n)]
     serving = {n.name for n in members if serves(n, hardware)}
-    open_nodes = [n for n in members if hardware is not None and is_open(n, hardware)]
+    placed = [p for p in pods if p.node in serving and not health.lost(p)]
+    open_nodes = [n for n in members if hardware is not None and is_open(n, hardware) and health.accepts(n)]
     objective = snapshot.deployment.objective
     usable = [p for p in target.points if is_sound(p) and latency(p, objective) <= objective.latency_milliseconds]
     sound = [p for p in target.points if is_sound(p)]
@@ -105,9 +124,11 @@ def _assess(snapshot: Snapshot, target: ClassTarget) -> Supply:
         fastest_rps=_fastest(sound),
         best_latency_milliseconds=min((latency(p, objective) for p in sound), default=math.inf),
         nodes=len(open_nodes),
-        room=_room(snapshot, hardware, open_nodes, pods, serving),
-        ready=ready_pods(snapshot, target.name),
-        placed=sum(p.node in serving and (p.ready or p.problem is None) for p in pods),
+        room=_room(snapshot, health, hardware, open_nodes, placed),
+        ready=ready_pods(snapshot, health, target.name),
+        placed=sum(p.ready or p.problem is None for p in placed),
+        suspects=suspect_pods(snapshot, health, target.name),
+        suspicions=health.suspicions(pods),
         problems=tuple(p for p in pods if p.problem is not None and not p.ready),
         refusal=snapshot.refusals.get(target.name, ""),
         unreadable=snapshot.unreadable_hardware.get(target.name, ""),
@@ -144,21 +165,25 @@ def _fastest(points: Iterable[ProfilePoint]) -> float:
 
 
 def _room(
-    snapshot: Snapshot, hardware: HardwareClass | None, open_nodes: list[Node], pods: list[Pod], serving: set[str]
+    snapshot: Snapshot, health: Health, hardware: HardwareClass | None, open_nodes: list[Node], placed: list[Pod]
 ) -> int | None:
-    """Replicas that fit: devices left on open nodes, and the pods that a closed node still serves."""
+    """Living replicas that fit: devices left on open nodes, and the pods that a closed node still serves."""
     if hardware is None:
         return 0
     names = {n.name for n in open_nodes}
-    staying = sum(p.node in serving and p.node not in names for p in pods)
+    staying = sum(p.node not in names for p in placed)
     if not hardware.devices:
         return None if open_nodes else staying
-    return staying + sum(_slots(snapshot, hardware, node) for node in open_nodes)
+    return staying + sum(_slots(snapshot, health, hardware, node) for node in open_nodes)
 
 
-def _slots(snapshot: Snapshot, hardware: HardwareClass, node: Node) -> int:
+def _slots(snapshot: Snapshot, health: Health, hardware: HardwareClass, node: Node) -> int:
     taken = snapshot.devices_taken.get(node.name, {})
     per_device = (
         (node.allocatable.get(d.resource, 0) - taken.get(d.resource, 0)) // d.quantity for d in hardware.devices
     )
-    return max(0, min(per_device, default=0))
+    # a lost pod keeps its devices until it is gone; broken ones the kubelet does not offer in the first place
+    held = sum(
+        p.node == node.name and health.lost(p) and not p.device_unhealthy for p in _staying(snapshot, hardware.name)
+    )
+    return max(0, min(per_device, default=0) - held)

@@ -2,8 +2,8 @@
 
 Pure, closed-form and free of metrics: this is the part that must work when everything else is gone. Weights are
 integers that sum to 100 (largest remainder, ties broken by name), in proportion to ready capacity; a class without a
-ready replica has weight 0. When nothing at all is ready the last weights stay: they are as good as any, and right
-again first.
+ready replica has weight 0. When nothing at all is ready, replicas that are not trusted are better than nothing; when
+there is none of these either, the last weights stay: they are as good as any, and right again first.
 """
 
 import math
@@ -15,24 +15,29 @@ TOTAL = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """A class as a receiver of traffic: ready replicas, and the capacity of one (0: cannot meet the objective)."""
+    """A class as a receiver of traffic: ready replicas, and the capacity of one (0: cannot meet the objective).
+
+    `suspects` may answer as well, but nobody who is ready would be passed over for them.
+    """
 
     name: str
     ready: int
     replica_rps: float
     fastest_rps: float
+    suspects: int = 0
 
 
 def split_traffic(shares: tuple[Share, ...], last: Mapping[str, int], *, overloaded: bool = False) -> dict[str, int]:
     """Weights by class. `overloaded`: the classes that meet the objective cannot carry the demand alone."""
-    within = {s.name: s.ready * s.replica_rps for s in shares}
-    anyhow = {s.name: s.ready * s.fastest_rps for s in shares}
-    ready = {s.name: float(s.ready) for s in shares}
-    # better slow than overloaded or not at all, better unmeasured than not at all
-    for capacity in (anyhow, ready) if overloaded else (within, anyhow, ready):
-        weights = apportion(capacity)
-        if weights:
-            return weights
+    for answering in ({s.name: s.ready for s in shares}, {s.name: s.suspects for s in shares}):
+        within = {s.name: answering[s.name] * s.replica_rps for s in shares}
+        anyhow = {s.name: answering[s.name] * s.fastest_rps for s in shares}
+        counted = {name: float(number) for name, number in answering.items()}
+        # better slow than overloaded or not at all, better unmeasured than not at all
+        for capacity in (anyhow, counted) if overloaded else (within, anyhow, counted):
+            weights = apportion(capacity)
+            if weights:
+                return weights
     kept = {s.name: last.get(s.name, 0) for s in shares}
     return kept if sum(kept.values()) == TOTAL else dict.fromkeys(kept, 0)
 

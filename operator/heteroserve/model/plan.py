@@ -33,7 +33,10 @@ class Why(StrEnum):
     RETIRED = "ClassRemoved"
     CAPACITY = "ReadyCapacity"
     NOT_READY = "NoReadyReplica"
+    SUSPECT = "PodsSuspect"
+    FAILOVER = "FailingOver"
     PAUSED = "Paused"
+    DOUBT = "ViewInDoubt"
 
 
 LIMITS = frozenset(
@@ -64,13 +67,37 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """A pod that is not trusted, and the witnesses against it. `lost`: they are believed, and it is to be replaced."""
+
+    pod: str
+    witnesses: tuple[str, ...]
+    lost: bool = False
+
+    def __str__(self) -> str:
+        return f"pod {self.pod}: {', '.join(self.witnesses)}"
+
+
+SUSPICIONS_TOLD = 3
+
+
+def describe(suspicions: tuple[Suspicion, ...]) -> str:
+    """The pods of a class that are not trusted, for a message: the first of them by name, and how many more."""
+    told = "; ".join(str(s) for s in suspicions[:SUSPICIONS_TOLD])
+    more = len(suspicions) - SUSPICIONS_TOLD
+    return f"{told}; and {more} more" if more > 0 else told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassPlan:
     """One class of the plan.
 
-    `replica_rps`: what a replica may carry within the objective at the target utilisation; `ready_rps`: what the
-    ready replicas carry together. `usable` of the replicas can be expected to serve; `limit` keeps the class from
-    having more. `render` is false for a class of which too little is known to write anything: what exists of it stays
-    as it is. `reachable` is false for a class that no route can lead to.
+    `replicas` is what is asked of Kubernetes: a lost pod still counts there, so it is asked for in addition. `ready`
+    pods are those that are trusted; `suspicions` tell of the others. `replica_rps`: what a replica may carry within the
+    objective at the target utilisation; `ready_rps`: what the ready replicas carry together. `usable` of the replicas
+    can be expected to serve; `limit` keeps the class from having more. `render` is false for a class of which too
+    little is known to write anything: what exists of it stays as it is. `reachable` is false for a class that no route
+    can lead to.
     """
 
     name: str
@@ -88,6 +115,12 @@ class ClassPlan:
     render: bool = True
     reachable: bool = True
     retired: bool = False
+    suspicions: tuple[Suspicion, ...] = ()
+
+    @property
+    def lost(self) -> int:
+        """Pods that Kubernetes still counts and that are to be replaced."""
+        return sum(s.lost for s in self.suspicions)
 
     @property
     def ready_rps(self) -> float:
@@ -97,12 +130,18 @@ class ClassPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All classes of one deployment, what changes, and when to look again at the latest."""
+    """All classes of one deployment, what changes, and when to look again at the latest.
+
+    A plan that is `held` says what is, not what should be: nothing but the status may be written of it. `doubt` says
+    why our own view is not believed, if that is the cause.
+    """
 
     classes: tuple[ClassPlan, ...]
     demand: Demand
     decisions: tuple[DecisionRecord, ...] = ()
     requeue_seconds: float | None = None
+    held: bool = False
+    doubt: str = ""
 
     @property
     def cost_per_hour(self) -> Decimal:

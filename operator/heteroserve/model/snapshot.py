@@ -133,8 +133,8 @@ class RouteState:
 class Cluster:
     """What the cluster offers besides hardware, and how its operator set us up for it.
 
-    `ingress_namespaces` hold the gateways' proxies, `metrics_namespaces` Prometheus: only they reach the pods. A sample
-    older than `metrics_window_seconds` says nothing about now.
+    `ingress_namespaces` hold the gateways' proxies, `metrics_namespaces` Prometheus, `operator_namespace` ourselves:
+    only they reach the pods. A sample older than `metrics_window_seconds` says nothing about now.
     """
 
     gateway_api: bool = True
@@ -142,6 +142,7 @@ class Cluster:
     default_gateway: GatewayRef | None = None
     ingress_namespaces: tuple[str, ...] = ()
     metrics_namespaces: tuple[str, ...] = ()
+    operator_namespace: str = "heteroserve-system"
     metrics_window_seconds: float = 30.0
 
 

@@ -3,7 +3,7 @@
 An event carries a key, never data to decide from: decisions see the store, and a LIST repairs it twice a minute.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from heteroserve import kube
 from heteroserve.kube import Kind, Kube, Object
@@ -43,6 +43,12 @@ class Feed:
         """Rings for every object that is reconciled."""
         for subject in self.subjects():
             self._ring(subject, call)
+
+    def standing_on(self, nodes: Collection[str]) -> None:
+        """Rings for every deployment with a pod on one of these nodes: something was found out about them."""
+        for key in self._store.wishes():
+            if any(pod.node in nodes for pod in self._store.pods(key)):
+                self._ring(subject_of(kube.INFERENCE_DEPLOYMENT, key.namespace, key.name), Call.FAILURE)
 
     def subjects(self) -> list[Subject]:
         """Every object that is reconciled."""

@@ -8,6 +8,7 @@ ourselves. A missing sample stays missing: nothing here turns it into zero.
 import asyncio
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from heteroserve.model.deployment import Key
 from heteroserve.model.snapshot import Pod, Signals
 from heteroserve.observe.bounded import BoundedAdapter
 
-ENVOY_CLUSTER = re.compile(r"^(?:httproute|grpcroute)/([^/]+)/([^/]+)/rule/")
+ENVOY_CLUSTER = re.compile(r"^(httproute|grpcroute)/([^/]+)/([^/]+)/rule/")
 GATEWAY = '{envoy_cluster_name=~"(httproute|grpcroute)/.+"}'
 NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError)
 """What reading an answer raises that is none of Prometheus': a proxy's page, a result of another kind."""
@@ -45,6 +46,8 @@ class FleetSamples:
     """One tick's answers; `error` says why there are none."""
 
     offered_rps: Mapping[Key, float] = field(default_factory=dict)
+    ejected: Mapping[Key, int] = field(default_factory=dict)
+    """Replicas that the gateway has ejected, at least; there is no entry where it says nothing of that."""
     pods: Mapping[tuple[str, str], PodSample] = field(default_factory=dict)
     error: str | None = "not asked yet"
 
@@ -92,6 +95,8 @@ class Prometheus:
                 f"sum by (namespace, pod) (rate(nv_inference_queue_duration_us{window}))"
                 f" / sum by (namespace, pod) (rate(nv_inference_request_success{window})) / 1000"
             ),
+            # several proxies may have ejected the same replica
+            "ejected": f"max by (envoy_cluster_name) (envoy_cluster_outlier_detection_ejections_active{GATEWAY})",
             "age": "time() - max by (namespace, pod) (timestamp(nv_inference_pending_request_count))",
         }
 
@@ -134,12 +139,9 @@ def _total(values: Any) -> float | None:
 
 def _assemble(answers: Mapping[str, list[dict[str, Any]]]) -> FleetSamples:
     offered: dict[Key, float] = {}
-    for labels, value in _vector(answers["offered"]):
-        found = ENVOY_CLUSTER.match(labels.get("envoy_cluster_name", ""))
-        if found:
-            key = Key(namespace=found[1], name=found[2])
-            # a hair below zero is a matter of when what was scraped; what is no number stays none
-            offered[key] = offered.get(key, 0.0) + (max(0.0, value) if math.isfinite(value) else math.nan)
+    for _, key, value in _by_route(answers["offered"]):
+        # a hair below zero is a matter of when what was scraped; what is no number stays none
+        offered[key] = offered.get(key, 0.0) + (max(0.0, value) if math.isfinite(value) else math.nan)
     served, backlog, queue, age = (_by_pod(answers[name]) for name in ("served", "backlog", "queue", "age"))
     pods = {
         name: PodSample(
@@ -150,7 +152,24 @@ def _assemble(answers: Mapping[str, list[dict[str, Any]]]) -> FleetSamples:
         )
         for name in served.keys() | backlog.keys()
     }
-    return FleetSamples(offered_rps=offered, pods=pods, error=None)
+    return FleetSamples(offered_rps=offered, ejected=_ejected(answers["ejected"]), pods=pods, error=None)
+
+
+def _ejected(answer: list[dict[str, Any]]) -> dict[Key, int]:
+    """By deployment. A replica stands behind both routes, and in one cluster of each: so it is the route with more."""
+    by_route: Counter[tuple[str, Key]] = Counter()
+    for kind, key, value in _by_route(answer):
+        by_route[kind, key] += int(value) if math.isfinite(value) and value > 0 else 0
+    found: dict[Key, int] = {}
+    for (_, key), number in by_route.items():
+        found[key] = max(number, found.get(key, 0))
+    return found
+
+
+def _by_route(answer: list[dict[str, Any]]) -> list[tuple[str, Key, float]]:
+    """(kind of the route, deployment, value) per cluster of Envoy that belongs to a route."""
+    matches = [(ENVOY_CLUSTER.match(labels.get("envoy_cluster_name", "")), value) for labels, value in _vector(answer)]
+    return [(m[1], Key(namespace=m[2], name=m[3]), value) for m, value in matches if m]
 
 
 def _usable_age(seconds: float | None) -> float | None:

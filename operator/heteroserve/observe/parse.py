@@ -6,6 +6,7 @@ server validated (our own kinds) is parsed by the API's models, in `parse_api`.
 
 import re
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 
 from heteroserve.model.fleet import Node, Taint
@@ -64,6 +65,8 @@ def parse_pod(raw: Object) -> Pod:
         problem=problem,
         message=message,
         model_version=_text(_part(metadata, "annotations"), VERSION_ANNOTATION)[:64] or None,
+        address=_address(_text(status, "podIP")),
+        device_unhealthy=any(_text(device, "health") == "Unhealthy" for device in _device_states(status)),
         devices={} if ended else _devices(_limits(raw)),  # an evicted pod stays on record, but holds nothing
     )
 
@@ -99,6 +102,12 @@ def parse_refusal(raw: Object) -> str:
     return _cut(_text(failed[0], "message") or "no pod can be created") if failed else ""
 
 
+def parse_lease(raw: Object) -> tuple[datetime | None, int]:
+    """When a Lease was renewed, and for how many seconds it then holds (0 where it does not say)."""
+    spec = _part(raw, "spec")
+    return parse_time(spec.get("renewTime")), _number(spec, "leaseDurationSeconds")
+
+
 def parse_time(text: Any) -> datetime | None:
     """A Kubernetes time; what is none, or has no zone, is nothing."""
     try:
@@ -111,6 +120,20 @@ def parse_time(text: Any) -> datetime | None:
 def _devices(quantities: Object) -> dict[str, int]:
     found = {name: DEVICES.fullmatch(str(q)) for name, q in quantities.items() if "/" in name}
     return {name: int(q[1]) * THOUSANDS[q[2]] for name, q in found.items() if q}
+
+
+def _device_states(status: Object) -> list[Object]:
+    """What the kubelet says of each device of each container (ResourceHealthStatus, where the cluster has that)."""
+    named = [r for c in _parts(status, "containerStatuses") for r in _parts(c, "allocatedResourcesStatus")]
+    return [state for resource in named for state in _parts(resource, "resources")]
+
+
+def _address(text: str) -> str | None:
+    """An address that can be put into a URL; one that only means something on its own node is none."""
+    try:
+        return None if "%" in text else str(ip_address(text))
+    except ValueError:
+        return None
 
 
 def _limits(raw: Object) -> Object:

@@ -1,4 +1,4 @@
-"""Assembling a Snapshot: the store's facts and the last samples, as of one moment.
+"""Assembling a Snapshot: the store's facts, the last samples, and what we found out ourselves, as of one moment.
 
 Reads memory only, so a snapshot is consistent: nothing can change while it is put together.
 """
@@ -13,6 +13,7 @@ from heteroserve.model.snapshot import Cluster, Pod, RouteState, Snapshot
 from heteroserve.observe.metrics import FleetSamples, signals_for
 from heteroserve.observe.parse import is_rolling, parse_refusal, parse_route
 from heteroserve.observe.store import Store, Wish
+from heteroserve.observe.vitals import Vitals
 from heteroserve.render.metadata import CLASS_LABEL
 
 DevicesByNode = Mapping[str, Mapping[str, int]]
@@ -21,9 +22,10 @@ DevicesByNode = Mapping[str, Mapping[str, int]]
 class Observer:
     """Takes snapshots. The devices in use over all pods are added up once per change, not once per snapshot."""
 
-    def __init__(self, store: Store, cluster: Cluster) -> None:
+    def __init__(self, store: Store, cluster: Cluster, vitals: Vitals) -> None:
         self._store = store
         self._cluster = cluster
+        self._vitals = vitals
         self._taken: tuple[int, DevicesByNode] = (-1, {})
 
     def observe(self, wish: Wish, samples: FleetSamples, now: datetime) -> Snapshot:
@@ -37,6 +39,9 @@ class Observer:
             hardware=self._store.hardware(),
             nodes=self._store.nodes(),
             pods=pods,
+            probes=self._vitals.of_pods(pods),
+            vitals=self._vitals.of_nodes(),
+            gateway_ejected=samples.ejected.get(key, 0),
             devices_taken=subtract(self.devices_taken(), devices_of(pods)),
             unreadable_hardware=self._store.unreadable_hardware(),
             replicas={name: raw["spec"].get("replicas", 1) for name, raw in workloads.items()},

@@ -17,12 +17,12 @@ from heteroserve.render.workload import build_workload
 
 def render(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
     """Everything that the deployment should own, in writing order."""
-    deployment = snapshot.deployment
+    deployment, checked = snapshot.deployment, _is_checked(snapshot)
     known = [c for c in plan.classes if c.render]
     return (
         build_network_policy(deployment, snapshot.cluster),
         build_service(deployment),
-        *(build_class_service(deployment, c.name) for c in known),
+        *(build_class_service(deployment, c.name, checked=checked) for c in known),
         *_traffic(snapshot, plan),
         *(_workload(snapshot, c) for c in known),
         *(build_disruption_budget(deployment, c.name) for c in known),
@@ -34,7 +34,12 @@ def _traffic(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
     if not gateways:
         return ()
     routes = (build_http_route(deployment, plan, gateways), build_grpc_route(deployment, plan, gateways))
-    return (*routes, build_traffic_policy(deployment)) if snapshot.cluster.envoy_gateway else routes
+    return (*routes, build_traffic_policy(deployment)) if _is_checked(snapshot) else routes
+
+
+def _is_checked(snapshot: Snapshot) -> bool:
+    """Whether the gateway gets health checks from us; only Envoy Gateway does."""
+    return bool(snapshot.gateways) and snapshot.cluster.envoy_gateway
 
 
 def _workload(snapshot: Snapshot, plan: ClassPlan) -> Manifest:

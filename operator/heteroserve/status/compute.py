@@ -11,7 +11,8 @@ from decimal import Decimal
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import ClassPlan, Plan
 from heteroserve.model.snapshot import ConditionState, DecisionRecord, Snapshot
-from heteroserve.status.conditions import CONDITIONS, Verdict, View
+from heteroserve.status.conditions import CONDITIONS
+from heteroserve.status.view import Verdict, View
 
 DECISIONS_KEPT = 20
 DEMAND_TOLERANCE = 0.1

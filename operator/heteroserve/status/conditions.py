@@ -6,13 +6,11 @@ what alerts, `kubectl wait` and GitOps tools look for. Every type is set from th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from heteroserve.model.deployment import ClaimSource, ConfigMapSource, ImageSource, ModelSource
-from heteroserve.model.outcome import Outcome
-from heteroserve.model.plan import ClassPlan, Plan, Why
+from heteroserve.model.plan import ClassPlan, Why, describe
 from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
-from heteroserve.render.metadata import class_object_name
+from heteroserve.status.view import Verdict, View
 
 SLOW_START_SECONDS = 20.0
 MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG}
@@ -25,53 +23,8 @@ CLASS_PROBLEMS = {
     Why.TOO_SLOW,
 }
 """What somebody has to mend, even while other classes carry the demand."""
-BOUNDS = {Why.MAXIMUM, Why.BUDGET, Why.NO_DEVICES, Why.FAILING, Why.PAUSED}
+BOUNDS = {Why.MAXIMUM, Why.BUDGET, Why.NO_DEVICES, Why.FAILING, Why.PAUSED, Why.DOUBT}
 """What matters only when the classes together cannot carry the demand."""
-
-
-WRITTEN = "Deployment/"
-"""How a Deployment is named in the outcome of a cycle."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What a condition may look at."""
-
-    snapshot: Snapshot
-    plan: Plan
-    outcome: Outcome
-
-    @property
-    def ready(self) -> int:
-        """Replicas of all classes that can answer."""
-        return sum(c.ready for c in self.plan.classes)
-
-    @property
-    def problems(self) -> tuple[Pod, ...]:
-        """Pods that do not serve, with what is known of why."""
-        return tuple(p for p in self.snapshot.pods if p.problem and not p.terminating and not p.ready)
-
-    @property
-    def troubled(self) -> frozenset[str]:
-        """Classes that do not come up by waiting."""
-        return frozenset({p.class_name for p in self.problems} | self.snapshot.refusals.keys())
-
-    @property
-    def updating(self) -> frozenset[str]:
-        """Classes on whose Deployment Kubernetes works; what was written just now it has not even seen."""
-        written = {w.removeprefix(WRITTEN) for w in self.outcome.written if w.startswith(WRITTEN)}
-        deployment = self.snapshot.deployment
-        just_now = {c.name for c in self.plan.classes if class_object_name(deployment, c.name) in written}
-        return self.snapshot.rolling | just_now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """A condition's status (`True`, `False`, `Unknown`), reason and message."""
-
-    status: str
-    reason: str
-    message: str = ""
 
 
 def _stalled(view: View) -> Verdict:
@@ -97,19 +50,22 @@ def _why_nothing_is_ready(view: View) -> Verdict:
     """The first condition that stands in the way is the one to read."""
     causes = ((_stalled(view), "True"), (_model_ready(view), "False"), (_capacity_available(view), "False"))
     first = next((cause for cause, bad in causes if cause.status == bad), None)
-    if first is None:
-        return Verdict(status="False", reason="NoReadyReplica", message="no replica is ready yet")
-    return Verdict(status="False", reason=first.reason, message=first.message)
+    suspected = [c for c in view.plan.classes if c.suspicions]
+    if first:
+        return Verdict(status="False", reason=first.reason, message=first.message)
+    if suspected:
+        return Verdict(status="False", reason=Why.SUSPECT, message=_short_of_replicas(suspected))
+    return Verdict(status="False", reason="NoReadyReplica", message="no replica is ready yet")
 
 
 def _reconciling(view: View) -> Verdict:
     if view.outcome.postponed:  # what stands in the cluster is not what is wanted, whatever it looks like
         return Verdict(status="True", reason=view.outcome.postponed.reason, message=view.outcome.postponed.message)
-    short = [c.name for c in view.plan.classes if c.ready < c.replicas and c.render]
+    if view.plan.held:
+        return _held(view)
+    short = [c.name for c in view.plan.classes if c.ready + c.lost < c.replicas and c.render]
     coming = [name for name in short if name not in view.troubled]
     updating = sorted(view.updating - view.troubled)
-    if view.snapshot.deployment.paused:
-        return Verdict(status="False", reason=Why.PAUSED, message="spec.paused is true: nothing is changed")
     leaving = [c.name for c in view.plan.classes if c.retired]
     if coming:
         return Verdict(status="True", reason="ReplicasComing", message=f"on the way: {', '.join(coming)}")
@@ -118,10 +74,17 @@ def _reconciling(view: View) -> Verdict:
         return Verdict(status="True", reason="PodsUpdating", message=message)
     if leaving:
         return Verdict(status="True", reason="ClassesLeaving", message=f"taken out: {', '.join(leaving)}")
-    if view.troubled:
-        message = f"waiting changes nothing, the other conditions tell why: {', '.join(sorted(view.troubled))}"
+    troubled = sorted(view.troubled | {c.name for c in view.plan.classes if c.lost})
+    if troubled:
+        message = f"waiting changes nothing, the other conditions tell why: {', '.join(troubled)}"
         return Verdict(status="False", reason="PodsInTrouble", message=message)
     return Verdict(status="False", reason="UpToDate")
+
+
+def _held(view: View) -> Verdict:
+    if view.snapshot.deployment.paused:
+        return Verdict(status="False", reason=Why.PAUSED, message="spec.paused is true: nothing is changed")
+    return Verdict(status="False", reason=Why.DOUBT, message="nothing is changed while our own view is in doubt")
 
 
 def _model_ready(view: View) -> Verdict:
@@ -203,10 +166,19 @@ def _traffic_ready(view: View) -> Verdict:
         return Verdict(status="False", reason="RouteRefused", message=snapshot.route.message)
     if not sum(c.weight for c in view.plan.classes):
         return Verdict(status="Unknown", reason=Why.NOT_READY, message="no class can be sent traffic yet")
+    if not snapshot.cluster.envoy_gateway:
+        message = (
+            "the Gateway routes to the ready classes; without Envoy Gateway there are no active health checks, "
+            "no ejection and no retries across classes"
+        )
+        return Verdict(status="True", reason="RouteAcceptedUnprotected", message=message)
     return Verdict(status="True", reason="RouteAccepted", message="the Gateway routes to the ready classes")
 
 
 def _degraded(view: View) -> Verdict:
+    if view.plan.doubt:
+        message = f"{view.plan.doubt}: our own view is rather at fault, so nothing is changed"
+        return Verdict(status="True", reason=Why.DOUBT, message=message)
     lost = [c for c in view.plan.classes if _is_degraded(c, view)]
     if lost:
         return Verdict(status="True", reason="ClassesDegraded", message=_short_of_replicas(lost))
@@ -215,7 +187,7 @@ def _degraded(view: View) -> Verdict:
 
 def _is_degraded(plan: ClassPlan, view: View) -> bool:
     """Short of replicas although they had their chance: a pod with a problem, or one that was ready and is not."""
-    if plan.limit in {Why.NO_NODES, Why.UNKNOWN_CLASS}:
+    if plan.suspicions or plan.limit in {Why.NO_NODES, Why.UNKNOWN_CLASS}:
         return True
     if plan.ready >= plan.replicas:
         return False
@@ -225,7 +197,11 @@ def _is_degraded(plan: ClassPlan, view: View) -> bool:
 
 
 def _short_of_replicas(classes: list[ClassPlan]) -> str:
-    return "; ".join(f"{c.name}: {c.ready} of {c.replicas} replicas ready" for c in classes)
+    return "; ".join(f"{c.name}: {c.ready} of {c.replicas} replicas ready{_untrusted(c)}" for c in classes)
+
+
+def _untrusted(plan: ClassPlan) -> str:
+    return f", not trusted: {describe(plan.suspicions)}" if plan.suspicions else ""
 
 
 def _per_class(classes: list[ClassPlan]) -> str:

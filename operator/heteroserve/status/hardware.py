@@ -8,7 +8,7 @@ from heteroserve.decide.supply import is_open, serves
 from heteroserve.model.fleet import HardwareClass, Node
 from heteroserve.model.snapshot import ConditionState
 from heteroserve.status.compute import conditions_after
-from heteroserve.status.conditions import Verdict
+from heteroserve.status.view import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

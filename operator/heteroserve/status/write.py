@@ -14,7 +14,7 @@ from heteroserve.status.hardware import HardwareStatus
 from heteroserve.wake import Subject
 
 TEXT_LENGTH = 128
-MOST_RPS, MOST_REPLICAS, MOST_REPLICAS_IN_ALL = 1e9, 1000, 16_000
+MOST_RPS, MOST_REPLICAS, MOST_REPLICAS_IN_ALL, MOST_WEIGHT = 1e9, 1000, 16_000, 100
 MOST_PER_HOUR = Decimal("999999999.999999")
 """The CRD's bounds. A figure beyond them is cut: a status that the API server refuses would tell nothing at all."""
 
@@ -79,7 +79,7 @@ def _class(plan: ClassPlan) -> Object:
             "name": plan.name,
             "replicas": min(plan.replicas, MOST_REPLICAS),
             "ready": min(plan.ready, MOST_REPLICAS),
-            "weight": plan.weight,
+            "weight": max(0, min(plan.weight, MOST_WEIGHT)),
             "capacity": _rate(float(f"{plan.ready_rps:.4g}")),
             "costPerHour": _money(plan.cost_per_hour),
             "reason": str(plan.why),

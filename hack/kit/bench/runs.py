@@ -1,0 +1,93 @@
+"""Many trials, one after the other: each is written as soon as it is finished, and the screen says what is left."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from heteroserve.errors import HeteroserveError
+from kit.bench import book, schedule, summary, verdict
+from kit.bench.conduct import Bench, trial
+from kit.bench.levers import Levers
+from kit.bench.schedule import Case
+from kit.bench.trial import Target, Trial
+from kit.cluster import HACK, addresses, connect
+from kit.errors import UsageError
+
+WIDTH = 150
+
+
+async def run(cases: Sequence[Case], target: Target, rate: float, path: Path) -> int:
+    """Holds the trials that the file lacks; the exit status says whether all kept to their limits."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, stderr=True)
+    levers = Levers()
+    gateway = (await addresses())["GATEWAY"]
+    async with connect() as cluster:
+        bench = Bench(cluster=cluster, levers=levers, gateway=gateway, revision=await revision(levers))
+        lost = await hold(cases, target, rate, path, lambda case: trial(bench, case, target, rate), say=_sayer(console))
+    seeds = {case.seed for case in cases}
+    trials = [each for each in book.read(path) if each.seed in seeds and (each.target, each.rate) == (target, rate)]
+    console.print(summary.drawn(trials))
+    console.print(f"{len(trials)} trials in {path}", markup=False)
+    return 1 if lost or any(verdict.breaches(each) for each in trials) else 0
+
+
+def _sayer(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(text, markup=False, highlight=False)
+
+
+async def hold(
+    cases: Sequence[Case],
+    target: Target,
+    rate: float,
+    path: Path,
+    one: Callable[[Case], Awaitable[Trial]],
+    *,
+    say: Callable[[str], None],
+) -> int:
+    """Holds what is left and keeps what is finished; returns how many trials could not be held."""
+    trials = list(book.read(path))
+    todo = schedule.left(cases, trials, target, rate)
+    took: dict[str, list[float]] = defaultdict(list)
+    for each in trials:
+        took[each.fault].append(each.took)
+    say(f"{len(cases) - len(todo)} of {len(cases)} trials are done already")
+    lost = 0
+    for place, case in enumerate(todo):
+        time_left = schedule.spoken(schedule.time_left(todo[place:], took))
+        number = len(cases) - len(todo) + place + 1
+        say(f"[{number}/{len(cases)}, about {time_left} left] {case.fault} #{case.number} ...")
+        try:
+            done = await one(case)
+        except (
+            UsageError,
+            HeteroserveError,
+            OSError,
+        ) as error:  # the next may be luckier; this one is tried again by the next run
+            lost += 1
+            say(f"  could not be held: {error}")
+            continue
+        trials.append(done)
+        took[done.fault].append(done.took)
+        book.write(path, trials, summary.rows(trials))
+        say(f"  {line(done)}")
+    return lost
+
+
+def line(done: Trial) -> str:
+    """A trial in a line."""
+    force = done.seconds.weights_in_force
+    weights = "weights did not follow" if force is None else f"weights in force after {force:.2f} s"
+    slowest = "no answer" if done.slowest is None else f"slowest {done.slowest:.0f} ms"
+    told = f"{done.sent} sent, {done.failed} failed, {done.wrong} wrong, {slowest}; {weights}"
+    return "; ".join([told, *(f"LIMIT: {breach}" for breach in verdict.breaches(done))])
+
+
+async def revision(levers: Levers) -> str:
+    """The commit of this working tree, and whether it was changed since."""
+    git = ("git", "-C", str(HACK.parent))
+    commit = (await levers.run(*git, "rev-parse", "HEAD")).strip()
+    changed = (await levers.run(*git, "status", "--porcelain", "--untracked-files=no")).strip()
+    return f"{commit}{'+changes' if changed else ''}"

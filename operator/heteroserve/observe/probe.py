@@ -1,0 +1,199 @@
+"""The prober: asks every pod of ours once a second whether its model is ready. It notices a dead node in some 1.6 s.
+
+The questions are spread over the second, in an order that is at random over nodes and stays the same: no burst, no node
+at a stroke, and no pod that waits for longer than a second. After a first failure a pod is asked again at once.
+
+Invariants: what is remembered is of pods that exist; nobody is rung for but when a pod crosses the threshold, in either
+direction; whatever a question ends with, the next one is asked. A pod that nobody asks any more (Kubernetes itself
+calls it not ready) is no witness, but has to earn its trust again when it is back. Nor are the pods of a deployment of
+which none has ever answered: then it is we who do not reach them (the NetworkPolicy of an older version, say).
+"""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from heteroserve import kube, telemetry
+from heteroserve.decide.health import PROBES_FAILED
+from heteroserve.model.snapshot import Pod
+from heteroserve.observe.asker import Ask
+from heteroserve.observe.feed import Ring, subject_of
+from heteroserve.observe.store import Name, Store
+from heteroserve.wake import Call, Subject
+
+EVERY_SECONDS = 1.0
+AT_ONCE = 200
+"""Questions under way. When more pods than that hang, everybody is asked less often."""
+
+SUCCESSES_TO_TRUST = 3
+"""In a row: a pod that answers every other time is not well."""
+
+
+@dataclass(slots=True)
+class Streak:
+    """How often a pod failed since it was last well."""
+
+    failures: int = 0
+    successes: int = 0
+
+    @property
+    def failing(self) -> bool:
+        """Whether it failed too often to be trusted."""
+        return self.failures >= PROBES_FAILED
+
+    def hear(self, *, answered: bool) -> bool:
+        """Counts an answer; true when the pod's trust changes."""
+        before = self.failing
+        self.successes = self.successes + 1 if answered else 0
+        if not answered:
+            self.failures += 1
+        elif not before or self.successes >= SUCCESSES_TO_TRUST:
+            self.failures = 0
+        return self.failing is not before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A pod to ask, and whom its answer concerns."""
+
+    uid: str
+    pod: Name
+    node: str
+    address: str
+    model: str
+    subject: Subject
+
+
+@dataclass(slots=True)
+class Record:
+    """What we know of a pod that was asked. `asked` says whether it still is; `heard`, whether it ever came to that."""
+
+    node: str
+    asked: bool = True
+    heard: bool = False
+    streak: Streak = field(default_factory=Streak)
+
+
+class Prober:
+    """Asks, and remembers. `ring(subject, call)`: a pod of that deployment has lost its trust, or has it back."""
+
+    def __init__(self, store: Store, ring: Ring) -> None:
+        self._store = store
+        self._ring = ring
+        self._records: dict[str, Record] = {}
+        self._reached: set[Subject] = set()
+        """Deployments of which any pod has ever answered."""
+        self._surprised = False
+        self.crossings = 0
+        """How often any pod's trust changed."""
+
+    def failures(self, uid: str) -> int | None:
+        """How often in a row a pod failed; `None` while it is not asked, or has not been heard of yet."""
+        record = self._records.get(uid)
+        return record.streak.failures if record and record.asked and record.heard else None
+
+    def by_node(self) -> dict[str, tuple[int, int]]:
+        """How many pods are asked and how many of them fail, of nodes with any."""
+        asked = Counter(r.node for r in self._records.values() if r.asked)
+        failing = Counter(r.node for r in self._records.values() if r.asked and r.streak.failing)
+        return {node: (number, failing[node]) for node, number in asked.items()}
+
+    async def run(self, ask: Ask) -> None:
+        """Asks until cancelled."""
+        slots = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as questions:
+            while True:
+                await self._round(ask, slots, questions)
+
+    async def _round(self, ask: Ask, slots: asyncio.Semaphore, questions: asyncio.TaskGroup) -> None:
+        """One second: everybody once, at even distances."""
+        clock = asyncio.get_running_loop().time
+        started, targets = clock(), self._choose()
+        telemetry.PROBED_PODS.set(len(targets))
+        for place, target in enumerate(targets):
+            await asyncio.sleep(started + EVERY_SECONDS * place / len(targets) - clock())
+            await slots.acquire()
+            question = questions.create_task(self._probe(ask, target))
+            question.add_done_callback(lambda _: slots.release())
+        await asyncio.sleep(started + EVERY_SECONDS - clock())
+
+    def _choose(self) -> list[Target]:
+        """Whom to ask, ordered by UID: that is at random, and the same in the next second."""
+        targets, there, subjects = list[Target](), set[str](), set[Subject]()
+        for key, wish in self._store.wishes().items():
+            subject = subject_of(kube.INFERENCE_DEPLOYMENT, key.namespace, key.name)
+            subjects.add(subject)
+            for pod in self._store.pods(key):
+                there.add(pod.uid)
+                if pod.address and pod.node and self._is_to_be_asked(pod):
+                    targets.append(
+                        Target(
+                            uid=pod.uid,
+                            pod=(key.namespace, pod.name),
+                            node=pod.node,
+                            address=pod.address,
+                            model=wish.deployment.model.name,
+                            subject=subject,
+                        )
+                    )
+        self._reached &= subjects
+        self._remember(there, targets)
+        return sorted(targets, key=lambda target: target.uid)
+
+    def _remember(self, there: set[str], targets: list[Target]) -> None:
+        """Forgets pods that are gone, and keeps whom we ask."""
+        self._records = {uid: record for uid, record in self._records.items() if uid in there}
+        for record in self._records.values():
+            record.asked = False
+        for target in targets:
+            self._records.setdefault(target.uid, Record(target.node)).asked = True
+
+    def _is_to_be_asked(self, pod: Pod) -> bool:
+        """Kubernetes calls it ready; or did so, and says now only that it has lost the node."""
+        if pod.terminating or not pod.uid:
+            return False
+        node = self._store.get(kube.NODE, ("", pod.node or ""))
+        return pod.ready or (pod.uid in self._records and (node is None or not node.ready))
+
+    async def _probe(self, ask: Ask, target: Target) -> None:
+        """One question, and after a first failure another."""
+        again = True
+        while again and self._is_current(target):
+            answered = await self._ask(ask, target)
+            again = self._hear(target, answered=answered) == 1
+
+    def _is_current(self, target: Target) -> bool:
+        """Whether the pod is still there and to be asked: that may have changed since the second began."""
+        pod = self._store.get(kube.POD, target.pod)
+        return pod is not None and pod.uid == target.uid and self._is_to_be_asked(pod)
+
+    async def _ask(self, ask: Ask, target: Target) -> bool:
+        started = time.monotonic()
+        try:
+            answered = await ask(target.address, target.model)
+        except Exception:  # noqa: BLE001 -- whatever a pod makes a library raise, the others are asked all the same
+            answered = False
+            if not self._surprised:
+                telemetry.LOGGER.exception("a probe failed in an unknown way; said once")
+            self._surprised = True
+        telemetry.PROBE_SECONDS.observe(time.monotonic() - started)
+        telemetry.PROBE_FAILURES.inc(not answered)
+        return answered
+
+    def _hear(self, target: Target, *, answered: bool) -> int:
+        """Takes an answer in, and returns how many failures there are now."""
+        record = self._records.get(target.uid)
+        if record is None or not self._is_current(target):
+            return 0  # it left meanwhile: of no interest
+        if answered:
+            self._reached.add(target.subject)
+        elif target.subject not in self._reached:
+            return 0
+        record.heard = True
+        if record.streak.hear(answered=answered):
+            self.crossings += 1
+            says = "a pod answers again" if answered else "a pod does not answer"
+            telemetry.LOGGER.warning(says, extra={"pod": "/".join(target.pod), "node": target.node})
+            self._ring(target.subject, Call.FAILURE)
+        return record.streak.failures

@@ -1,0 +1,59 @@
+"""Vitals: what we found out about pods and nodes ourselves, put together for a snapshot.
+
+Invariant: what is not known is absent. For how long a node has been bad is counted by our own clock from when we first
+found it so; a restarted operator counts from its start, and so doubts its view when it wakes up to many bad nodes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from heteroserve import kube
+from heteroserve.decide.health import LEASE_EXPIRED_SECONDS
+from heteroserve.model.snapshot import NodeVitals, Pod
+from heteroserve.observe.leases import Leases
+from heteroserve.observe.probe import Prober
+from heteroserve.observe.store import Store
+
+Clock = Callable[[], float]
+
+
+class Vitals:
+    """Joins nodes, Leases and probes. Nodes are looked at anew when a second has passed or one of them has changed."""
+
+    def __init__(self, store: Store, prober: Prober, leases: Leases, clock: Clock) -> None:
+        self._store = store
+        self._prober = prober
+        self._leases = leases
+        self._clock = clock
+        self._since: dict[str, float] = {}
+        """By node: when we found it bad."""
+        self._known: tuple[tuple[int, ...], Mapping[str, NodeVitals]] = ((), {})
+
+    def of_pods(self, pods: Iterable[Pod]) -> dict[str, int]:
+        """Probes that failed in a row, by UID, of those pods that are asked."""
+        return {pod.uid: failures for pod in pods if (failures := self._prober.failures(pod.uid)) is not None}
+
+    def of_nodes(self) -> Mapping[str, NodeVitals]:
+        """By name, of all nodes."""
+        now = self._clock()
+        moment = (int(now), self._store.revision[kube.NODE.kind], self._prober.crossings, self._leases.crossings)
+        if self._known[0] != moment:
+            self._known = (moment, self._look(now))
+        return self._known[1]
+
+    def _look(self, now: float) -> dict[str, NodeVitals]:
+        heard, since = self._prober.by_node(), dict[str, float]()
+        found: dict[str, NodeVitals] = {}
+        for node in self._store.nodes():
+            age = self._leases.age(node.name)
+            asked, failing = heard.get(node.name, (0, 0))
+            silent = 0 < asked == failing
+            if not node.ready or silent or (age is not None and age > LEASE_EXPIRED_SECONDS):
+                since[node.name] = self._since.get(node.name, now)
+            found[node.name] = NodeVitals(
+                lease_age_seconds=age,
+                asked=asked,
+                failing=failing,
+                bad_seconds=now - since[node.name] if node.name in since else None,
+            )
+        self._since = since
+        return found

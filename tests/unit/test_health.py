@@ -1,0 +1,225 @@
+from dataclasses import dataclass, field, replace
+
+import builders
+from heteroserve.decide.health import LEASE_EXPIRED_SECONDS, State, Witness, assess_health
+from heteroserve.model.fleet import Node
+from heteroserve.model.plan import Suspicion
+from heteroserve.model.snapshot import NodeVitals, Pod, Snapshot
+
+EXPIRED = NodeVitals(lease_age_seconds=20.5)
+FINE = (State.HEALTHY, ())
+PROBE, LEASE, NODE = (Witness.PROBE,), (Witness.LEASE,), (Witness.NODE,)
+POD, PLACE = builders.pod("cpu-a"), builders.node("cpu-0")
+OTHER = builders.pod("cpu-b", node="cpu-1")
+"""Another pod of the class, which answers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What is heard of a pod on the node cpu-0, beside another that answers, and what is made of it."""
+
+    pod: Pod = POD
+    others: tuple[Pod, ...] = (OTHER,)
+    node: Node = PLACE
+    vitals: NodeVitals | None = None
+    failed: int | None = 0
+    others_failed: int | None = None
+    ejected: int = 0
+    want: tuple[State, tuple[Witness, ...]] = FINE
+
+
+HEARD = {
+    "nobody says anything": Heard(failed=None),
+    "it answers": Heard(),
+    "one probe may be lost on the way": Heard(failed=1),
+    "two probes in a row make a suspect": Heard(failed=2, want=(State.SUSPECT, PROBE)),
+    "a pod that starts fails its probes rightly": Heard(pod=builders.pod("cpu-a", ready=False), failed=9),
+    "so does one that ends": Heard(pod=builders.pod("cpu-a", terminating=True), failed=9),
+    "the gateway is a second witness": Heard(failed=2, ejected=1, want=(State.DEAD, (Witness.PROBE, Witness.GATEWAY))),
+    "the gateway does not say whom it means: a pod that answers is not meant": Heard(ejected=3),
+    "a Lease of twenty seconds is not too old": Heard(failed=None, vitals=NodeVitals(lease_age_seconds=20.0)),
+    "an older one makes a suspect of a pod that nobody asked": Heard(
+        failed=None, vitals=EXPIRED, want=(State.SUSPECT, LEASE)
+    ),
+    "a pod that answers is trusted whatever became of its kubelet": Heard(failed=0, vitals=EXPIRED),
+    "and one lost probe does not change that": Heard(failed=1, vitals=EXPIRED),
+    "silent, and its kubelet as well: dead": Heard(
+        failed=2, vitals=EXPIRED, want=(State.DEAD, (Witness.PROBE, Witness.LEASE))
+    ),
+    "a node that is not ready makes a suspect": Heard(
+        node=builders.node("cpu-0", ready=False), want=(State.SUSPECT, NODE)
+    ),
+    "a node that is not ready and whose Lease expired is given up, whoever answers there": Heard(
+        node=builders.node("cpu-0", ready=False), vitals=EXPIRED, want=(State.DEAD, (Witness.LEASE, Witness.NODE))
+    ),
+    "a broken device makes a suspect of a pod that answers": Heard(
+        pod=builders.pod("cpu-a", device_unhealthy=True), want=(State.SUSPECT, (Witness.DEVICE,))
+    ),
+    "a broken device and silence: dead": Heard(
+        pod=builders.pod("cpu-a", device_unhealthy=True),
+        failed=2,
+        want=(State.DEAD, (Witness.PROBE, Witness.DEVICE)),
+    ),
+    "a pod that starts on a node that nobody hears of any more is dead": Heard(
+        pod=builders.pod("cpu-a", ready=False),
+        node=builders.node("cpu-0", ready=False),
+        vitals=EXPIRED,
+        failed=None,
+        want=(State.DEAD, (Witness.LEASE, Witness.NODE)),
+    ),
+    "the only pod of its class: one witness is enough": Heard(others=(), failed=2, want=(State.DEAD, PROBE)),
+    "a pod of another class is no comfort": Heard(
+        others=(builders.pod("gpu-b", node="cpu-1"),), failed=2, want=(State.DEAD, PROBE)
+    ),
+    "nor is one that is not ready": Heard(others=(replace(OTHER, ready=False),), failed=2, want=(State.DEAD, PROBE)),
+    "nor one that ends": Heard(others=(replace(OTHER, terminating=True),), failed=2, want=(State.DEAD, PROBE)),
+    "nor one on a node that the cluster does not know": Heard(
+        others=(replace(OTHER, node="gone"),), failed=2, want=(State.DEAD, PROBE)
+    ),
+    "nor one that is silent as well": Heard(failed=2, others_failed=2, want=(State.DEAD, PROBE)),
+    "a pod without a node has no node to blame": Heard(pod=builders.pod("cpu-a", node=None, ready=False), failed=None),
+    "a pod on a node that the cluster does not know is judged by its own": Heard(
+        pod=builders.pod("cpu-a", node="gone"), vitals=EXPIRED, failed=None
+    ),
+}
+
+
+def moment(case: Heard) -> Snapshot:
+    probes = {case.pod.uid: case.failed, **{p.uid: case.others_failed for p in case.others}}
+    return builders.snapshot(
+        nodes=(case.node, builders.node("cpu-1")),
+        pods=(case.pod, *case.others),
+        probes={uid: failed for uid, failed in probes.items() if failed is not None},
+        vitals={case.node.name: case.vitals} if case.vitals else {},
+        gateway_ejected=case.ejected,
+    )
+
+
+@builders.table(HEARD)
+def test_what_is_made_of_the_witnesses_against_a_pod(case: Heard) -> None:
+    health = assess_health(moment(case))
+    found = health.pods[case.pod.uid]
+    assert (found.state, found.witnesses) == case.want
+    assert health.trusts(case.pod) is (case.want[0] is State.HEALTHY)
+    assert health.lost(case.pod) is (case.want[0] is State.DEAD)
+    assert health.may_answer(case.pod) is (len(case.want[1]) == 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What is found out about a node, and what is made of it."""
+
+    node: Node = PLACE
+    vitals: NodeVitals | None = None
+    want: tuple[State, tuple[Witness, ...]] = FINE
+
+
+SEEN = {
+    "nothing is known": Seen(),
+    "its Lease is fresh and its pods answer": Seen(vitals=NodeVitals(lease_age_seconds=3.0, asked=3)),
+    "some of its pods do not answer": Seen(vitals=NodeVitals(asked=3, failing=2)),
+    "none of its pods answers": Seen(vitals=NodeVitals(asked=3, failing=3), want=(State.SUSPECT, PROBE)),
+    "its Lease expired": Seen(vitals=EXPIRED, want=(State.SUSPECT, LEASE)),
+    "a Lease without a sensible age says nothing": Seen(vitals=NodeVitals(lease_age_seconds=float("nan"))),
+    "it is not ready": Seen(node=builders.node("cpu-0", ready=False), want=(State.SUSPECT, NODE)),
+    "its Lease expired and none of its pods answers": Seen(
+        vitals=NodeVitals(lease_age_seconds=LEASE_EXPIRED_SECONDS + 1, asked=1, failing=1),
+        want=(State.DEAD, (Witness.PROBE, Witness.LEASE)),
+    ),
+}
+
+
+@builders.table(SEEN)
+def test_what_is_made_of_the_witnesses_against_a_node(case: Seen) -> None:
+    vitals = {"cpu-0": case.vitals} if case.vitals else {}
+    health = assess_health(builders.snapshot(nodes=(case.node,), vitals=vitals))
+    assert (health.nodes["cpu-0"].state, health.nodes["cpu-0"].witnesses) == case.want
+    assert health.accepts(case.node) is (case.want == FINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mass:
+    """For how long which of so many nodes have been bad, and what is said of our view."""
+
+    nodes: int
+    bad: dict[int, float] = field(default_factory=dict)
+    want: str = ""
+
+
+MASSES = {
+    "all is well": Mass(nodes=5),
+    "one node of two is a failure of a node": Mass(nodes=2, bad={0: 1.0}),
+    "two of two are more than nodes do": Mass(
+        nodes=2, bad={0: 1.0, 1: 1.0}, want="2 of 2 nodes turned bad within a minute: cpu-0, cpu-1"
+    ),
+    "forty per cent are not too many": Mass(nodes=5, bad={0: 1.0, 3: 1.0}),
+    "more are": Mass(
+        nodes=5, bad={0: 1.0, 3: 1.0, 4: 60.0}, want="3 of 5 nodes turned bad within a minute: cpu-0, cpu-3, cpu-4"
+    ),
+    "what was bad before does not count": Mass(nodes=5, bad={0: 1.0, 3: 1.0, 4: 61.0}),
+    "not all names are told": Mass(
+        nodes=6,
+        bad=dict.fromkeys(range(6), 2.0),
+        want="6 of 6 nodes turned bad within a minute: cpu-0, cpu-1, cpu-2, cpu-3, cpu-4, ...",
+    ),
+}
+
+
+@builders.table(MASSES)
+def test_when_our_own_view_is_in_doubt(case: Mass) -> None:
+    nodes = tuple(builders.node(f"cpu-{number}") for number in range(case.nodes))
+    vitals = {f"cpu-{number}": NodeVitals(bad_seconds=age) for number, age in case.bad.items()}
+    assert assess_health(builders.snapshot(nodes=nodes, vitals=vitals)).doubt == case.want
+
+
+def test_in_doubt_no_witness_is_believed() -> None:
+    """And what they said is still there to be read."""
+    seen = builders.vitals(
+        builders.silent(builders.snapshot(ready={"cpu": 2}), "cpu-000", "cpu-001"),
+        *("cpu-0", "cpu-1", "gpu-0", "gpu-1"),
+        lease_age_seconds=25.0,
+        bad_seconds=5.0,
+    )
+    health = assess_health(seen)
+    assert health.doubt
+    assert all(health.trusts(p) for p in seen.pods)
+    assert all(health.accepts(n) for n in seen.nodes)
+    assert health.pods["uid-cpu-000"].witnesses == (Witness.PROBE, Witness.LEASE)
+    assert (health.suspicions(seen.pods), health.first_concern(seen.pods)) == ((), "")
+
+
+def test_suspicions_come_by_name_and_leave_out_what_is_on_its_way_out() -> None:
+    given = builders.snapshot(
+        pods=(
+            builders.pod("cpu-b"),
+            builders.pod("cpu-c", terminating=True),
+            builders.pod("cpu-a"),
+            builders.pod("cpu-d", node="cpu-1"),
+        ),
+        vitals={"cpu-0": EXPIRED},
+        probes={"uid-cpu-a": 4},
+    )
+    assert assess_health(given).suspicions(given.pods) == (
+        Suspicion(pod="cpu-a", witnesses=("ProbeFailed", "NodeLeaseExpired"), lost=True),
+        Suspicion(pod="cpu-b", witnesses=("NodeLeaseExpired",)),
+    )
+
+
+CONCERNS: dict[str, tuple[Snapshot, str]] = {
+    "none": (builders.snapshot(ready={"cpu": 2}), ""),
+    "a pod": (builders.silent(builders.snapshot(ready={"cpu": 2}), "cpu-001"), "pod cpu-001: ProbeFailed"),
+    "a node below a pod that answers": (
+        builders.vitals(builders.silent(builders.snapshot(ready={"cpu": 2})), "cpu-1", lease_age_seconds=30.0),
+        "node cpu-1: NodeLeaseExpired",
+    ),
+    "a node without a pod of ours is none": (
+        builders.vitals(builders.snapshot(ready={"cpu": 2}), "gpu-1", lease_age_seconds=30.0),
+        "",
+    ),
+}
+
+
+@builders.table(CONCERNS)
+def test_what_keeps_everything_from_shrinking(case: tuple[Snapshot, str]) -> None:
+    snapshot, want = case
+    assert assess_health(snapshot).first_concern(snapshot.pods) == want
