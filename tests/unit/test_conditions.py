@@ -33,6 +33,7 @@ TWO = (builders.target("cpu", low=2), builders.target("gpu"))
 
 ROUTE = builders.route(cpu=17, gpu=83)
 NOTHING = Outcome()
+NOT_ANSWERING = builders.pod("gpu-x", ready=False, started=True, unready_since=builders.ago(5))
 QUOTA = 'pods "digits-gpu-x" is forbidden: exceeded quota: compute'
 
 
@@ -165,6 +166,47 @@ JUDGED = {
             "ModelReady": ("False", "StartingSlowly"),
         },
         want_message=("ModelReady", SLOWLY),
+    ),
+    "a pod of several takes long to start": Judged(
+        given=steady(
+            replicas={"cpu": 3, "gpu": 1},
+            pods=(*builders.pods("cpu", 2), *builders.pods("gpu", 1), builders.pod("cpu-x", ready=False)),
+        ),
+        want={"Reconciling": ("True", "ReplicasComing"), "ModelReady": ("False", "StartingSlowly")},
+    ),
+    "a pod does not come up at all": Judged(
+        given=steady(
+            replicas={"cpu": 3, "gpu": 1},
+            pods=(
+                *builders.pods("cpu", 2),
+                *builders.pods("gpu", 1),
+                builders.pod("cpu-x", ready=False, unready_since=builders.ago(181)),
+            ),
+            demand=1300,
+        ),
+        want={
+            "Reconciling": ("True", "ReplicasComing"),
+            "ModelReady": ("False", "StartingSlowly"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+        want_message=("Reconciling", "on the way: gpu"),
+    ),
+    "a pod was ready a moment ago": Judged(
+        given=steady(pods=(*builders.pods("cpu", 2), NOT_ANSWERING), replicas={"cpu": 2, "gpu": 1}, demand=150),
+        want={"Reconciling": ("True", "ReplicasComing"), "Degraded": ("True", "ClassesDegraded")},
+    ),
+    "a pod was ready half a minute ago": Judged(
+        given=steady(
+            pods=(*builders.pods("cpu", 2), replace(NOT_ANSWERING, unready_since=builders.ago(31))),
+            replicas={"cpu": 2, "gpu": 1},
+            demand=150,
+        ),
+        want={
+            "Reconciling": ("False", "PodsInTrouble"),
+            "ModelReady": ("False", "ModelNotAnswering"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+        want_message=("ModelReady", "gpu: pod gpu-x: was ready, and has not been for 30 s"),
     ),
     "a class has no HardwareClass": Judged(
         given=steady(hardware={"cpu": builders.hardware("cpu")}, demand=200),

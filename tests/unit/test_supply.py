@@ -234,3 +234,24 @@ def test_a_toleration_covers_a_taint_by_the_rule_of_kubernetes(toleration: Toler
 def test_supplies_come_in_the_order_of_the_spec() -> None:
     snapshot: Snapshot = builders.snapshot(builders.target("gpu"), builders.target("cpu"))
     assert [s.name for s in supply.assess_supply(snapshot)] == ["gpu", "cpu"]
+
+
+SILENT: dict[str, tuple[dict[str, Any], PodProblem | None]] = {
+    "it is ready": ({"ready": True}, None),
+    "it has no node yet": ({"node": None, "unready_since": builders.ago(900)}, None),
+    "nobody knows since when": ({}, None),
+    "it starts": ({"unready_since": builders.ago(180)}, None),
+    "it starts for too long": ({"unready_since": builders.ago(181)}, PodProblem.SLOW),
+    "it stopped answering": ({"started": True, "unready_since": builders.ago(30)}, None),
+    "it stopped answering for good": ({"started": True, "unready_since": builders.ago(31)}, PodProblem.HUNG),
+    "its own status knows more": (
+        {"problem": PodProblem.IMAGE, "unready_since": builders.ago(900)},
+        PodProblem.IMAGE,
+    ),
+}
+
+
+@builders.table(SILENT)
+def test_what_is_wrong_with_a_silent_pod(case: tuple[dict[str, Any], PodProblem | None]) -> None:
+    fields, want = case
+    assert supply.problem_of(builders.pod(**{"ready": False, **fields}), builders.NOW) is want

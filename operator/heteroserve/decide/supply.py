@@ -4,17 +4,25 @@ First step of the pipeline. Pure. Facts about nodes and pods are judged here and
 
 - a node *serves* while it is Ready and shows none of the class's unhealthy conditions or taints;
 - a node is *open* when, besides, a new pod may be placed on it (not cordoned, not being deleted, taints tolerated);
-- a pod counts only on a node that serves; a pod on a node that the cluster no longer knows counts nowhere.
+- a pod counts only on a node that serves; a pod on a node that the cluster no longer knows counts nowhere;
+- a pod that is not ready counts as coming for a while, and after that as one with a problem.
 """
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 
 from heteroserve.model.deployment import ClassTarget, Objective, ProfilePoint
 from heteroserve.model.fleet import HardwareClass, Node
 from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
+
+STARTS_WITHIN_SECONDS = 180.0
+"""A model that takes longer to load may still come; until it does, nobody counts on it."""
+
+HUNG_AFTER_SECONDS = 30.0
+"""A pod that was ready and has not been for so long is not coming back by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +99,14 @@ def ready_pods(snapshot: Snapshot, class_name: str) -> int:
 
 def _assess(snapshot: Snapshot, target: ClassTarget) -> Supply:
     hardware = snapshot.hardware.get(target.name)
-    pods = [p for p in snapshot.pods if p.class_name == target.name and not p.terminating]
     members = [n for n in snapshot.nodes if hardware is not None and hardware.selects(n)]
     serving = {n.name for n in members if serves(n, hardware)}
+    pods = [
+        # on a node that does not serve, silence is the node's
+        replace(p, problem=problem_of(p, snapshot.now)) if p.node in serving else p
+        for p in snapshot.pods
+        if p.class_name == target.name and not p.terminating
+    ]
     open_nodes = [n for n in members if hardware is not None and is_open(n, hardware)]
     objective = snapshot.deployment.objective
     usable = [p for p in target.points if is_sound(p) and latency(p, objective) <= objective.latency_milliseconds]
@@ -113,6 +126,16 @@ def _assess(snapshot: Snapshot, target: ClassTarget) -> Supply:
         unreadable=snapshot.unreadable_hardware.get(target.name, ""),
         reachable=not snapshot.gateways or target.name not in snapshot.unroutable,
     )
+
+
+def problem_of(pod: Pod, now: datetime) -> PodProblem | None:
+    """Why a pod is not serving: what its own status tells, or how long it has been silent."""
+    if pod.ready or pod.problem or pod.node is None or pod.unready_since is None:
+        return pod.problem
+    silent_seconds = (now - pod.unready_since).total_seconds()
+    if pod.started:
+        return PodProblem.HUNG if silent_seconds > HUNG_AFTER_SECONDS else None
+    return PodProblem.SLOW if silent_seconds > STARTS_WITHIN_SECONDS else None
 
 
 def serves(node: Node, hardware: HardwareClass | None) -> bool:

@@ -6,8 +6,9 @@ what alerts, `kubectl wait` and GitOps tools look for. Every type is set from th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from heteroserve.decide.supply import HUNG_AFTER_SECONDS, problem_of
 from heteroserve.model.deployment import ClaimSource, ConfigMapSource, ImageSource, ModelSource
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import ClassPlan, Plan, Why
@@ -15,7 +16,7 @@ from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
 from heteroserve.render.metadata import class_object_name
 
 SLOW_START_SECONDS = 20.0
-MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG}
+MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG, PodProblem.HUNG}
 CLASS_PROBLEMS = {
     Why.UNKNOWN_CLASS,
     Why.NO_NODES,
@@ -49,7 +50,8 @@ class View:
     @property
     def problems(self) -> tuple[Pod, ...]:
         """Pods that do not serve, with what is known of why."""
-        return tuple(p for p in self.snapshot.pods if p.problem and not p.terminating and not p.ready)
+        pods = (replace(p, problem=problem_of(p, self.snapshot.now)) for p in self.snapshot.pods)
+        return tuple(p for p in pods if p.problem and not p.terminating and not p.ready)
 
     @property
     def troubled(self) -> frozenset[str]:
@@ -128,7 +130,8 @@ def _model_ready(view: View) -> Verdict:
     broken = [p for p in view.problems if p.problem in MODEL_PROBLEMS]
     if broken:
         first = broken[0]
-        message = f"{first.class_name}: pod {first.name}: {first.message}"
+        said = first.message or f"was ready, and has not been for {HUNG_AFTER_SECONDS:.0f} s"
+        message = f"{first.class_name}: pod {first.name}: {said}"
         return Verdict(status="False", reason=str(first.problem), message=message)
     slow = [p for p in view.snapshot.pods if _starts_slowly(p, view.snapshot)]
     if slow:
@@ -138,7 +141,7 @@ def _model_ready(view: View) -> Verdict:
             f"{pod.class_name}: pod {pod.name} is not ready yet: a large model takes its time, but "
             f"{describe_source(model.source)} must be there with {wanted} in it; kubectl describe pod {pod.name} tells"
         )
-        return Verdict(status="True" if view.ready else "False", reason="StartingSlowly", message=message)
+        return Verdict(status="False", reason=PodProblem.SLOW, message=message)
     if view.ready:
         return Verdict(status="True", reason="ModelLoaded", message="the model is loaded in every ready replica")
     return Verdict(status="Unknown", reason="Starting", message="no replica has loaded the model yet")
@@ -158,7 +161,7 @@ def describe_source(source: ModelSource) -> str:
 
 
 def _starts_slowly(pod: Pod, snapshot: Snapshot) -> bool:
-    waits = not (pod.ready or pod.terminating or pod.problem) and pod.node is not None and pod.created is not None
+    waits = not (pod.ready or pod.started or pod.terminating or pod.problem) and pod.node is not None
     return waits and pod.created is not None and (snapshot.now - pod.created).total_seconds() > SLOW_START_SECONDS
 
 
@@ -220,8 +223,8 @@ def _is_degraded(plan: ClassPlan, view: View) -> bool:
     if plan.ready >= plan.replicas:
         return False
     pods = [p for p in view.snapshot.pods if p.class_name == plan.name and not p.terminating]
-    unserved = sum(p.ready for p in pods) > plan.ready
-    return unserved or any(p.problem for p in pods) or plan.name in view.snapshot.refusals
+    unserved = sum(p.ready or p.started for p in pods) > plan.ready
+    return unserved or plan.name in view.troubled
 
 
 def _short_of_replicas(classes: list[ClassPlan]) -> str:
