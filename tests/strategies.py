@@ -99,6 +99,8 @@ NODE_STATES: tuple[dict[str, Any], ...] = (
 POD_STATES: tuple[dict[str, Any], ...] = (
     *({"ready": True} for _ in range(6)),
     {"ready": False},
+    {"ready": False, "unready_since": builders.ago(600)},
+    {"ready": False, "started": True, "unready_since": builders.ago(60)},
     {"ready": True, "terminating": True},
     {"ready": True, "device_unhealthy": True},
     {"ready": False, "problem": PodProblem.MODEL, "message": "failed to load"},
@@ -283,7 +285,8 @@ def route(draw: st.DrawFn, names: tuple[str, ...], *, wild: bool) -> RouteState 
     if drawn is None:
         return None
     shares = {name: float(share) for name, share in zip(names, drawn, strict=False)}
-    return RouteState(weights=apportion(shares) or dict.fromkeys(shares, 0), accepted=accepted)
+    weights = apportion(shares) or dict.fromkeys(shares, 0)
+    return RouteState(weights=weights, accepted=accepted, behind=draw(_rarely))
 
 
 # --- Whole moments ---------------------------------------------------------------------------------------------------

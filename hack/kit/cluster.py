@@ -124,7 +124,7 @@ class Cluster:
     async def look(self, namespace: str = NAMESPACE, name: str = NAME) -> View:
         """The deployment and its pods as they are now."""
         deployment = await self.api.get(kube.INFERENCE_DEPLOYMENT, namespace, name)
-        pods = await self.api.list(kube.POD) or []
+        pods = await self.api.list(kube.POD, dict) or []
         mine = [p for p in pods if p["metadata"]["namespace"] == namespace and _of(p) == name]
         return View(deployment=deployment or {}, pods=mine)
 

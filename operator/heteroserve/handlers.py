@@ -25,6 +25,7 @@ WATCHED = (
 """What must be known at once. The rest of what we own is repaired by the LIST twice a minute."""
 
 STUCK_AFTER_SECONDS = 90.0
+FIRST_LISTING_SECONDS = 300.0
 
 
 def build_registry(loop: Loop) -> kopf.OperatorRegistry:
@@ -38,10 +39,10 @@ def build_registry(loop: Loop) -> kopf.OperatorRegistry:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     async def listing(**_: Any) -> float:
-        idle = loop.idle_seconds()
-        if idle > STUCK_AFTER_SECONDS:
-            raise kopf.PermanentError(f"no listing was tried for {idle:.0f} s")
-        return idle
+        problem = complaint(loop)
+        if problem:
+            raise kopf.PermanentError(problem)
+        return loop.idle_seconds()
 
     for kind in WATCHED:
         group, _, version = kind.api_version.rpartition("/")
@@ -49,6 +50,16 @@ def build_registry(loop: Loop) -> kopf.OperatorRegistry:
     kopf.on.login(registry=registry)(login)
     kopf.on.probe(registry=registry)(listing)
     return registry
+
+
+def complaint(loop: Loop) -> str | None:
+    """What /healthz fails for. An API server that goes away later is none: the last state keeps serving."""
+    idle, starting = loop.idle_seconds(), loop.starting_seconds()
+    if idle > STUCK_AFTER_SECONDS:
+        return f"no listing was tried for {idle:.0f} s"
+    if starting > FIRST_LISTING_SECONDS:
+        return f"the first listing is not complete after {starting:.0f} s: the log names what cannot be listed"
+    return None
 
 
 def build_settings() -> kopf.OperatorSettings:
@@ -61,7 +72,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = 310
     settings.watching.connect_timeout = 5
     settings.watching.inactivity_timeout = 70  # bookmarks come every 60 s
-    settings.watching.chunk_size = 500  # no spike at the first list
+    settings.watching.chunk_size = kube.PAGE  # no spike at the first list
     settings.networking.request_timeout = 10  # 300 s would hide an outage
     settings.networking.connect_timeout = 3
     settings.networking.error_backoffs = Backoffs()

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from kubernetes.aio.client import ApiClient
@@ -20,9 +20,12 @@ from heteroserve.errors import HeteroserveError, Reject, Retry
 from heteroserve.telemetry import API_WRITES
 
 Object = dict[str, Any]
+Fact = TypeVar("Fact")
 
 FIELD_MANAGER = "heteroserve"
 TIMEOUT_SECONDS = 10.0
+PAGE = 100
+"""Objects per answer to a LIST. Nodes have 20 kB each, and ten times that while they are read: a page takes 20 MB."""
 NO_SUCH_UID = "the server rejected our request due to an error in our request"
 """All that the API server says of a JSON patch that does not fit the object, and only its `test` can fail to fit."""
 DUPLICATES = "duplicate entries for key"
@@ -77,16 +80,24 @@ class Kube:
     def __init__(self, client: ApiClient) -> None:
         self._client: Any = DynamicClient(client)  # type: ignore[no-untyped-call]
 
-    async def list(self, kind: Kind, namespace: str | None = None) -> list[Object] | None:
-        """All objects of a kind that concern us, in one namespace or all; `None` when the cluster does not know it."""
-        path = self._path(kind, namespace)
-        body = await self._ask(
-            kind, lambda: self._client.request("get", path, label_selector=kind.selector, **_OPTIONS)
-        )
-        if body is None:
-            return None
+    async def list(self, kind: Kind, read: Callable[[Object], Fact], namespace: str | None = None) -> list[Fact] | None:
+        """What `read` makes of all objects of a kind that concern us; `None` when the cluster does not know the kind.
+
+        Those in one namespace, or all. Page by page, so that one page of them is in memory as a whole and no more. A
+        list that is too old when the next page is asked for (410) is a `Retry` like any other: it starts over.
+        """
         head = {"apiVersion": kind.api_version, "kind": kind.kind}
-        return [{**head, **item} for item in body["items"]]
+        found: list[Fact] = []
+        after = None
+        while True:
+            body = await self._page(kind, namespace, after)
+            if body is None:
+                return None
+            found += [read({**head, **item}) for item in body["items"]]
+            after = body["metadata"].get("continue")
+            if not after:
+                return found
+            del body  # before the next one comes
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
         """One object, or `None`."""
@@ -104,16 +115,11 @@ class Kube:
     async def replace_status(self, kind: Kind, namespace: str | None, name: str, status: Object, *, uid: str) -> Object:
         """Makes `status` the whole status of the object with this UID, what anybody else wrote into it included."""
         path = f"{self._path(kind, namespace, name)}/status"
-        body = [
-            {"op": "test", "path": "/metadata/uid", "value": uid},
-            {"op": "add", "path": "/status", "value": status},
-        ]
-        try:
-            return await self._patch(kind, path, body, "application/json-patch+json")
-        except Reject as refusal:
-            if NO_SUCH_UID not in refusal.message:
-                raise
-            raise Retry("Conflict", f"{kind.kind} {name} is not the object that was read: it was replaced") from refusal
+        return await self._replace(kind, path, {"/status": status}, uid)
+
+    async def replace_spec(self, kind: Kind, namespace: str, name: str, spec: Object, *, uid: str) -> Object:
+        """Makes `spec` the whole spec of the object with this UID: apply leaves alone what others added to it."""
+        return await self._replace(kind, self._path(kind, namespace, name), {"/spec": spec}, uid)
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """Creates an object that nobody updates (an Event)."""
@@ -126,6 +132,10 @@ class Kube:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         API_WRITES.inc()
         await self._ask(kind, lambda: self._client.request("delete", path, body=body, **_OPTIONS))
+
+    async def _page(self, kind: Kind, namespace: str | None, after: str | None) -> Object | None:
+        path, options = self._path(kind, namespace), {"label_selector": kind.selector, "limit": PAGE, **_OPTIONS}
+        return await self._ask(kind, lambda: self._client.request("get", path, _continue=after, **options))
 
     def _path(self, kind: Kind, namespace: str | None = None, name: str | None = None) -> str:
         group, _, version = kind.api_version.rpartition("/")
@@ -143,6 +153,18 @@ class Kube:
     async def _patch(self, kind: Kind, path: str, body: Any, content_type: str, **options: Any) -> Object:
         options = {"body": body, "content_type": content_type, "field_manager": FIELD_MANAGER, **options, **_OPTIONS}
         return await self._write(kind, lambda: self._client.request("patch", path, **options))
+
+    async def _replace(self, kind: Kind, path: str, fields: Object, uid: str) -> Object:
+        """Makes each value in `fields` what stands at its JSON pointer, in exactly the object with this UID."""
+        changes = [{"op": "add", "path": field, "value": value} for field, value in fields.items()]
+        body = [{"op": "test", "path": "/metadata/uid", "value": uid}, *changes]
+        try:
+            return await self._patch(kind, path, body, "application/json-patch+json")
+        except Reject as refusal:
+            if NO_SUCH_UID not in refusal.message:
+                raise
+            message = f"{kind.kind} at {path} is not the object that was read: it was replaced"
+            raise Retry("Conflict", message) from refusal
 
     async def _write(self, kind: Kind, request: Callable[[], Awaitable[Any]]) -> Object:
         API_WRITES.inc()

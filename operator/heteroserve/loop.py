@@ -2,7 +2,8 @@
 
     observe ─ Snapshot ─► decide ─ Plan ─► render ─ manifests ─► act ─ Outcome ─► status
 
-Nothing is decided before everything was listed once. Whatever escapes one subject's reconcile stays with that subject.
+Nothing is decided before everything was listed once; a kind that cannot be listed keeps nobody else waiting, unless a
+decision needs it. Whatever escapes one subject's reconcile stays with that subject, and no bug ends a task.
 Fail static: when the API server or Prometheus is away, nothing is written and the last state keeps serving.
 """
 
@@ -15,7 +16,7 @@ from heteroserve.act.apply import Writer
 from heteroserve.act.events import Regarding, announce
 from heteroserve.decide import decide
 from heteroserve.errors import HeteroserveError, Retry
-from heteroserve.kube import Kube
+from heteroserve.kube import Kind, Kube
 from heteroserve.model.deployment import Key
 from heteroserve.model.outcome import Outcome
 from heteroserve.observe.asker import asker
@@ -33,9 +34,22 @@ from heteroserve.status.announcements import announcements_for
 from heteroserve.status.compute import compute_status, unreadable_conditions
 from heteroserve.status.hardware import HardwareView, compute_hardware_status
 from heteroserve.status.write import write_hardware_status, write_status, write_unreadable
-from heteroserve.wake import Call, Subject, Wake
+from heteroserve.wake import Call, Subject, Wake, pause_seconds
 
 WORKERS = 4
+NEEDED = frozenset(
+    {
+        kube.INFERENCE_DEPLOYMENT,
+        kube.HARDWARE_CLASS,
+        kube.NODE,
+        kube.POD,
+        kube.DEPLOYMENT,
+        kube.SERVICE,
+        kube.HTTP_ROUTE,
+        kube.GRPC_ROUTE,
+    }
+)
+"""What a decision sees: without these it would take what is there for gone. The others are only written."""
 
 
 class Loop:
@@ -53,17 +67,25 @@ class Loop:
         self._observer = Observer(self._store, settings.cluster(), self._vitals)
         self._writer = Writer(api, self._store)
         self._prometheus = Prometheus(
-            settings.prometheus_url, window_seconds=settings.metrics_window_seconds, timeout_seconds=3
+            settings.prometheus_url,
+            gateways=settings.ingress_namespaces,
+            window_seconds=settings.metrics_window_seconds,
+            timeout_seconds=3,
         )
         self._samples = FleetSamples()
         self._listed = asyncio.Event()
-        self._resynced_at: float | None = None
-        self._tried_at: float | None = None
+        self._started_at: float | None = None
+        self._tried_at: dict[Kind, float] = {}
+        self._tried: set[Kind] = set()
+        """Kinds that were listed once or could not be: an object that is there is not written for want of a look."""
+        self._resynced_at: dict[Kind, float] = {}
 
     async def run(self) -> None:
         """Lists everything, then works until cancelled."""
+        self._started_at = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._resync_forever())
+            for kind in kube.OBSERVED:
+                tasks.create_task(self._resync_forever(kind))
             tasks.create_task(self._tick_forever())
             tasks.create_task(self._probe_forever())
             tasks.create_task(self._hear_forever())
@@ -114,11 +136,7 @@ class Loop:
         fact = self._store.get(kind, (subject.namespace, subject.name))
         match fact:
             case Unreadable():
-                now = datetime.now(UTC).replace(microsecond=0)
-                try:
-                    before = parse_conditions(fact.status)
-                except (ValueError, OverflowError):  # the status is what cannot be read: it starts anew
-                    before = ()
+                now, before = datetime.now(UTC).replace(microsecond=0), parse_conditions(fact.status)
                 conditions = unreadable_conditions(before, fact.message, fact.generation, now)
                 await write_unreadable(self._kube, self._store, subject, fact, conditions)
             case Hardware():
@@ -150,22 +168,38 @@ class Loop:
                 telemetry.LOGGER.exception("reconcile failed", extra=_failure(subject, error, pause))
             telemetry.RECONCILE_SECONDS.labels(subject.kind, result).observe(time.monotonic() - started)
 
-    async def _resync_forever(self) -> None:
+    async def _resync_forever(self, kind: Kind) -> None:
+        """One kind for itself: that it cannot be listed holds up no other."""
+        failures = 0
         while True:
-            self._tried_at = time.monotonic()
-            try:
-                await self.feed.resync(self._kube)
-                self._resynced_at = time.monotonic()
+            self._tried_at[kind] = time.monotonic()
+            failures = 0 if await self._resync(kind, pause_seconds(failures + 1)) else failures + 1
+            self._tried.add(kind)
+            if self._tried.issuperset(kube.OBSERVED) and self._resynced_at.keys() >= NEEDED:
                 self._listed.set()
-            except HeteroserveError as error:
-                telemetry.LOGGER.warning("the API server cannot be listed", extra={"cause": error.message})
-                await asyncio.sleep(1)
-                continue
-            await asyncio.sleep(self._settings.resync_seconds)
+            await asyncio.sleep(pause_seconds(failures) or self._settings.resync_seconds)
+
+    async def _resync(self, kind: Kind, pause: float) -> bool:
+        """Whether it could be listed; else what was known of it stays."""
+        try:
+            await self.feed.resync(self._kube, kind)
+        except HeteroserveError as error:
+            about = {"kind": kind.kind, "cause": f"{error.reason}: {error.message}", "pause": pause}
+            telemetry.LOGGER.warning("a kind cannot be listed", extra=about)
+            return False
+        except Exception:  # noqa: BLE001 -- a bug stays with the kind that it happened with
+            telemetry.LOGGER.exception("listing a kind failed", extra={"kind": kind.kind, "pause": pause})
+            return False
+        self._resynced_at[kind] = time.monotonic()
+        return True
 
     async def _tick_forever(self) -> None:
         while True:
-            self._samples = await self._prometheus.fetch()
+            try:
+                self._samples = await self._prometheus.fetch()
+            except Exception as error:  # noqa: BLE001 -- a bug costs the samples, and nothing else
+                self._samples = FleetSamples(error=type(error).__name__)
+                telemetry.LOGGER.exception("asking Prometheus failed")
             self._vitals.of_nodes()  # so that it is known since when a node is bad, even while nobody deploys anything
             telemetry.report_health(self._samples.age_seconds, self.resync_age_seconds())
             self.feed.everybody(Call.ROUTINE)
@@ -181,12 +215,20 @@ class Loop:
         await self._leases.run(self._kube)
 
     def resync_age_seconds(self) -> float | None:
-        """How long ago everything was listed; `None` before the first time."""
-        return None if self._resynced_at is None else time.monotonic() - self._resynced_at
+        """How long ago all kinds had been listed; `None` while one of them never was."""
+        if len(self._resynced_at) < len(kube.OBSERVED):
+            return None
+        return time.monotonic() - min(self._resynced_at.values())
 
     def idle_seconds(self) -> float:
         """How long ago a listing was last *tried*: an API server that is away is no reason to restart us."""
-        return 0.0 if self._tried_at is None else time.monotonic() - self._tried_at
+        return time.monotonic() - min(self._tried_at.values()) if self._tried_at else 0.0
+
+    def starting_seconds(self) -> float:
+        """For how long we have been waiting for the first listing; 0 once it is complete, whatever comes later."""
+        if self._started_at is None or self._listed.is_set():
+            return 0.0
+        return time.monotonic() - self._started_at
 
 
 def _failure(subject: Subject, error: Exception, pause: float) -> dict[str, object]:

@@ -55,8 +55,8 @@ class Settings(BaseModel):
     """Namespace that the operator itself runs in: it may ask the Triton pods whether they are ready."""
 
     ingress_namespaces: tuple[Namespace, ...] = ("envoy-gateway-system",)
-    """Namespaces of the gateways' proxies: they may send inference requests to the Triton pods. No name: nobody but the
-    pods' own namespace may."""
+    """Namespaces of the gateways' proxies: they may send inference requests to the Triton pods, and only they are
+    believed how many arrive. No name: nobody but the pods' own namespace may send any, and no gateway is believed."""
 
     metrics_namespaces: tuple[Namespace, ...] = ("monitoring",)
     """Namespaces of Prometheus: it may scrape the Triton pods. No name: nobody may."""

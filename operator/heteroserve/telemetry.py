@@ -28,7 +28,7 @@ RECONCILE_SECONDS = Histogram(
     ("kind", "result"),
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30),
 )
-METRICS_AGE_SECONDS = Gauge("heteroserve_metrics_age_seconds", "Age of the last usable answer of Prometheus.")
+METRICS_AGE_SECONDS = Gauge("heteroserve_metrics_age_seconds", "Age of the newest sample of any Triton pod.")
 RESYNC_AGE_SECONDS = Gauge("heteroserve_resync_age_seconds", "Time since everything was listed anew.")
 PROBED_PODS = Gauge("heteroserve_probed_pods", "Pods that the operator's own prober asks.")
 PROBE_FAILURES = Counter("heteroserve_probe_failures_total", "Probes that a pod did not answer well, or not in time.")

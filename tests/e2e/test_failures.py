@@ -15,9 +15,9 @@ OPERATOR = ("-n", "heteroserve-system")
 
 
 async def only_node(served: Served, name: str) -> str:
-    """The node of a class's only replica: whoever kills that one empties the class. Earlier tests may have left more."""
+    """The node of a class's only replica, once there is only one: earlier tests may have left more."""
     await served.until(
-        lambda view: serving_everywhere(view) and view.classes[name]["replicas"] == 1 == len(view.nodes(name)),
+        lambda view: serving_everywhere(view) and view.classes[name]["replicas"] == len(view.nodes(name)) == 1,
         within=120,
     )
     (found,) = (await served.look()).nodes(name)

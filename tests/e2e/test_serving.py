@@ -82,7 +82,7 @@ async def writes(cluster: Cluster) -> dict[str, float]:
 async def settled(served: Served, cluster: Cluster) -> dict[str, float]:
     """The writes so far, once what earlier tests left is over: replicas that go, namespaces that are deleted.
 
-    It waits for that and does not demand it: what is written later is counted by the caller.
+    The replicas must come to rest in time. Writes that go on are only waited for: the caller counts them.
     """
     end = time.monotonic() + SETTLING_SECONDS
     await served.until(

@@ -132,6 +132,101 @@ def test_what_is_changed_by_hand_is_repaired(operator: Operator, api: Api, digit
     eventually(repaired, within=30)
 
 
+STRANGER = {"name": "stranger", "port": 80, "weight": 1000}
+ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes/digits"
+ADDED: dict[str, tuple[str, str, list[JSON]]] = {
+    "a label that no pod has": (
+        "Service/digits-cpu-x86",
+        "/api/v1/namespaces/{}/services/digits-cpu-x86",
+        [{"op": "add", "path": "/spec/selector/oops", "value": "x"}],
+    ),
+    "a backend": (
+        "HTTPRoute/digits",
+        ROUTES,
+        [{"op": "add", "path": "/spec/rules/0/backendRefs/-", "value": STRANGER}],
+    ),
+    "a mirror": (
+        "HTTPRoute/digits",
+        ROUTES,
+        [
+            {
+                "op": "add",
+                "path": "/spec/rules/0/filters",
+                "value": [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "stranger", "port": 80}}}],
+            }
+        ],
+    ),
+    "a host name": (
+        "GRPCRoute/digits",
+        "/apis/gateway.networking.k8s.io/v1/namespaces/{}/grpcroutes/digits",
+        [{"op": "add", "path": "/spec/hostnames", "value": ["stranger.example.com"]}],
+    ),
+    "failures on purpose": (
+        "BackendTrafficPolicy/digits",
+        "/apis/gateway.envoyproxy.io/v1alpha1/namespaces/{}/backendtrafficpolicies/digits",
+        [{"op": "add", "path": "/spec/faultInjection", "value": {"abort": {"httpStatus": 503}}}],
+    ),
+    "a way in and a way out": (
+        "NetworkPolicy/digits",
+        "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies/digits",
+        [
+            {"op": "add", "path": "/spec/ingress/-", "value": {}},
+            {"op": "add", "path": "/spec/egress", "value": [{}]},
+        ],
+    ),
+    "an argument and a node selector": (
+        "Deployment/digits-cpu-x86",
+        "/apis/apps/v1/namespaces/{}/deployments/digits-cpu-x86",
+        [
+            {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--model-control-mode=poll"},
+            {"op": "add", "path": "/spec/template/spec/nodeSelector/x", "value": "y"},
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_what_is_added_by_hand_where_it_stops_or_diverts_requests_is_taken_away(
+    operator: Operator, api: Api, digits: JSON, name: str
+) -> None:
+    namespace = digits["metadata"]["namespace"]
+    target, path, change = ADDED[name]
+    api.apply(digits)
+    eventually(lambda: everything_is_there(api, namespace))
+    before = objects(api, namespace)[target]["spec"]
+    answer = api.ask("PATCH", path.format(namespace), change, "application/json-patch+json")  # type: ignore[arg-type]
+    assert answer.accepted, answer.body
+    assert answer.body["spec"] != before
+
+    def repaired() -> None:
+        assert objects(api, namespace)[target]["spec"] == before
+
+    eventually(repaired, within=30)
+    eventually(lambda: quiet(operator), within=40)
+
+
+def test_a_container_and_a_variable_of_somebody_else_stay_and_do_not_keep_us_writing(
+    operator: Operator, api: Api, digits: JSON
+) -> None:
+    namespace = digits["metadata"]["namespace"]
+    api.apply(digits)
+    eventually(lambda: everything_is_there(api, namespace))
+    change = [
+        {
+            "op": "add",
+            "path": "/spec/template/spec/containers/-",
+            "value": {"name": "sidecar", "image": "registry.example/sidecar:1"},
+        },
+        {"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": {"name": "THEIRS", "value": "1"}},
+    ]
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/digits-cpu-x86"
+    assert api.ask("PATCH", path, change, "application/json-patch+json").accepted  # type: ignore[arg-type]
+    eventually(lambda: quiet(operator), within=40)
+    triton, sidecar = api.ask("GET", path).body["spec"]["template"]["spec"]["containers"]
+    assert "THEIRS" in {e["name"] for e in triton["env"]}
+    assert sidecar["name"] == "sidecar"
+
+
 def test_a_foreign_object_of_the_same_name_is_never_touched(operator: Operator, api: Api, digits: JSON) -> None:
     namespace = digits["metadata"]["namespace"]
     foreign = {

@@ -76,3 +76,15 @@ async def test_a_list_with_an_entry_twice_is_a_refusal_and_no_weather(ours: Kube
     with pytest.raises(Reject, match=r'a list has an entry twice.*duplicate entries for key \[name="A"\]') as caught:
         await ours.apply(kube.DEPLOYMENT, deployment)
     assert caught.value.reason == "Invalid"
+
+
+async def test_a_list_comes_whole_in_several_pages(
+    ours: Kube, api: Api, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = {"app.kubernetes.io/managed-by": "heteroserve"}
+    for number in range(5):
+        service = {"metadata": {"name": f"s-{number}", "labels": labels}, "spec": {"ports": [{"port": 80}]}}
+        assert api.ask("POST", f"/api/v1/namespaces/{namespace}/services", service).accepted
+    monkeypatch.setattr(kube, "PAGE", 2)
+    found = await ours.list(kube.SERVICE, lambda raw: (raw["metadata"]["namespace"], raw["metadata"]["name"]))
+    assert [name for where, name in found or () if where == namespace] == [f"s-{n}" for n in range(5)]

@@ -16,7 +16,7 @@ import strategies
 from heteroserve.decide import decide
 from heteroserve.decide.health import PROBES_FAILED, State, assess_health
 from heteroserve.decide.supply import Supply, assess_supply, ready_pods
-from heteroserve.decide.traffic import apportion
+from heteroserve.decide.traffic import ROOM_TO_SPARE, apportion
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import Plan, Why
 from heteroserve.model.snapshot import NodeVitals, Pod, RouteState, Signals, Snapshot
@@ -54,8 +54,10 @@ def shrinks(plan: Plan) -> bool:
 
 
 def overloaded(snapshot: Snapshot, plan: Plan) -> bool:
+    """Whether classes that miss the objective may have to help, or still do: the last demand counts where none is."""
     ready_rps = math.fsum(c.ready_rps for c in plan.classes if c.reachable and c.render)
-    return (plan.demand.rps or 0.0) * snapshot.deployment.scaling.target_utilisation > ready_rps * (1 - 1e-9)
+    known = plan.demand.rps if plan.demand.rps is not None else snapshot.memory.demand_rps
+    return (known or 0.0) * snapshot.deployment.scaling.target_utilisation > ready_rps * ROOM_TO_SPARE * (1 - 1e-9)
 
 
 # --- Who is trusted --------------------------------------------------------------------------------------------------

@@ -21,13 +21,14 @@ Address = tuple[str, str]
 class Api:
     """Holds objects by kind and name; refuses the kinds in `refuses`, and writes fields as it likes.
 
-    It does not remove the names in `keeps`.
+    An apply adds `adds` to every spec: what another one owns, or a webhook puts in. The names in `keeps` stay.
     """
 
     def __init__(self) -> None:
         self.objects: dict[Address, builders.JSON] = {}
         self.refuses: dict[str, Exception] = {}
         self.keeps: dict[str, Exception] = {}
+        self.adds: builders.JSON = {}
         self.calls: list[str] = []
         self.version = 100
 
@@ -45,7 +46,17 @@ class Api:
         stored["metadata"] |= {"uid": f"uid-{name}", "resourceVersion": str(self.version)}
         if stored.get("spec", {}).get("cpu") == "1000m":
             stored["spec"]["cpu"] = "1"  # as an API server writes it
+        stored["spec"] = {**stored.get("spec", {}), **self.adds}
         self.objects[kind.kind, name] = stored
+        return copy.deepcopy(stored)
+
+    async def replace_spec(
+        self, kind: kube.Kind, namespace: str, name: str, spec: builders.JSON, *, uid: str
+    ) -> builders.JSON:
+        self.calls.append(f"replace {kind.kind}/{name} {uid}")
+        self.version += 1
+        stored = self.objects[kind.kind, name]
+        stored["spec"], stored["metadata"]["resourceVersion"] = copy.deepcopy(spec), str(self.version)
         return copy.deepcopy(stored)
 
     async def delete(self, kind: kube.Kind, namespace: str, name: str, *, uid: str) -> None:
@@ -130,7 +141,74 @@ async def test_but_not_when_somebody_changes_it_afterwards() -> None:
     changed = copy.deepcopy(world.api.objects["Service", "digits"])
     changed["metadata"]["resourceVersion"], changed["spec"]["cpu"] = "999", "2"
     world.store.put(kube.SERVICE, changed)
-    assert (await world.act(service(cpu="1000m"))).written == ("Service/digits",)
+    assert (await world.act(service(cpu="1000m"), at=5.0)).written == ("Service/digits",)
+
+
+# --- What others add -------------------------------------------------------------------------------------------------
+
+
+def of_kind(kind: str, **spec: Any) -> builders.JSON:
+    return {**service(**spec), "kind": kind}
+
+
+def changed_by_hand(world: World, kind: kube.Kind, **spec: Any) -> None:
+    """Somebody changes the object named digits, and we see it."""
+    found = copy.deepcopy(world.api.objects[kind.kind, "digits"])
+    world.api.version += 1
+    found["metadata"]["resourceVersion"] = str(world.api.version)
+    found["spec"] |= spec
+    world.api.objects[kind.kind, "digits"] = found
+    world.store.put(kind, found)
+
+
+async def test_what_somebody_else_owns_in_a_list_of_ours_is_left_in_peace() -> None:
+    world, wanted = World(), of_kind("Deployment", containers=[{"name": "triton"}])
+    world.api.adds = {"containers": [{"name": "triton"}, {"name": "sidecar"}]}
+    await world.act(wanted)
+    for at in (5.0, 10.0, 60.0):
+        assert (at, await world.act(wanted, at=at), world.api.calls) == (at, Outcome(), [])
+
+
+async def test_also_by_an_operator_that_has_just_started() -> None:
+    world, wanted = World(), of_kind("Deployment", containers=[{"name": "triton"}])
+    world.api.adds = {"containers": [{"name": "triton"}, {"name": "sidecar"}]}
+    await world.act(wanted)
+    world.writer = Writer(world.api, world.store)  # type: ignore[arg-type]
+    assert [(await world.act(wanted, at=at)).written for at in (0.0, 5.0)] == [("Deployment/digits",), ()]
+
+
+async def test_where_nobody_else_has_any_business_what_apply_leaves_is_taken_away() -> None:
+    world, wanted = World(), of_kind("HTTPRoute", rules=["a"])
+    await world.act(wanted)
+    world.api.adds = {"hostnames": ["stranger.example.com"]}
+    changed_by_hand(world, kube.HTTP_ROUTE, **world.api.adds)
+    await world.act(wanted, at=5.0)
+    assert world.api.calls == ["apply HTTPRoute/digits", "replace HTTPRoute/digits uid-digits"]
+    assert world.api.objects["HTTPRoute", "digits"]["spec"] == {"rules": ["a"]}
+    assert await world.act(wanted, at=10.0) == Outcome()
+
+
+async def test_whoever_writes_against_us_does_not_keep_us_writing() -> None:
+    world, wanted = World(), of_kind("HTTPRoute", rules=["a"])
+    await world.act(wanted)
+    written: list[str] = []
+    for tenth in range(100):  # of a second
+        changed_by_hand(world, kube.HTTP_ROUTE, rules=["b"])
+        written += (await world.act(wanted, at=tenth / 10)).written
+    assert written == ["HTTPRoute/digits"]
+
+
+async def test_what_we_want_otherwise_is_written_at_once() -> None:
+    world = World()
+    written = [(await world.act(of_kind("HTTPRoute", rules=[w]), at=at)).written for at, w in enumerate("aba")]
+    assert written == [("HTTPRoute/digits",)] * 3
+
+
+async def test_what_is_remembered_of_an_object_is_no_copy_of_it() -> None:
+    world = World()
+    world.api.refuses["NetworkPolicy"] = Reject("Invalid", "no")
+    await world.act(service(a="x" * 1000), of_kind("NetworkPolicy", a="x" * 1000))
+    assert "xx" not in repr((world.writer._settled, world.writer._refused))
 
 
 # --- What is not ours ------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ TWO = (builders.target("cpu", low=2), builders.target("gpu"))
 
 ROUTE = builders.route(cpu=17, gpu=83)
 NOTHING = Outcome()
+NOT_ANSWERING = builders.pod("gpu-x", ready=False, started=True, unready_since=builders.ago(5))
 QUOTA = 'pods "digits-gpu-x" is forbidden: exceeded quota: compute'
 UNPROTECTED = "without Envoy Gateway there are no active health checks, no ejection and no retries across classes"
 
@@ -177,6 +178,47 @@ JUDGED = {
         },
         want_message=("ModelReady", SLOWLY),
     ),
+    "a pod of several takes long to start": Judged(
+        given=steady(
+            replicas={"cpu": 3, "gpu": 1},
+            pods=(*builders.pods("cpu", 2), *builders.pods("gpu", 1), builders.pod("cpu-x", ready=False)),
+        ),
+        want={"Reconciling": ("True", "ReplicasComing"), "ModelReady": ("False", "StartingSlowly")},
+    ),
+    "a pod does not come up at all": Judged(
+        given=steady(
+            replicas={"cpu": 3, "gpu": 1},
+            pods=(
+                *builders.pods("cpu", 2),
+                *builders.pods("gpu", 1),
+                builders.pod("cpu-x", ready=False, unready_since=builders.ago(181)),
+            ),
+            demand=1300,
+        ),
+        want={
+            "Reconciling": ("True", "ReplicasComing"),
+            "ModelReady": ("False", "StartingSlowly"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+        want_message=("Reconciling", "on the way: gpu"),
+    ),
+    "a pod was ready a moment ago": Judged(
+        given=steady(pods=(*builders.pods("cpu", 2), NOT_ANSWERING), replicas={"cpu": 2, "gpu": 1}, demand=150),
+        want={"Reconciling": ("True", "ReplicasComing"), "Degraded": ("True", "ClassesDegraded")},
+    ),
+    "a pod was ready half a minute ago": Judged(
+        given=steady(
+            pods=(*builders.pods("cpu", 2), replace(NOT_ANSWERING, unready_since=builders.ago(31))),
+            replicas={"cpu": 2, "gpu": 1},
+            demand=150,
+        ),
+        want={
+            "Reconciling": ("False", "PodsInTrouble"),
+            "ModelReady": ("False", "ModelNotAnswering"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+        want_message=("ModelReady", "gpu: pod gpu-x: was ready, and has not been for 30 s"),
+    ),
     "a class has no HardwareClass": Judged(
         given=steady(hardware={"cpu": builders.hardware("cpu")}, demand=200),
         want={"CapacityAvailable": ("False", "UnknownHardwareClass"), "Degraded": ("True", "ClassesDegraded")},
@@ -261,6 +303,19 @@ JUDGED = {
         given=builders.vitals(builders.silent(steady(), "cpu-000"), "cpu-0", lease_age_seconds=25.0),
         want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("True", "ReplicasComing")},
         want_message=("Degraded", f"cpu: 1 of 3 replicas ready, not trusted: {LOST}"),
+    ),
+    "a lost pod that is silent is told as lost, and not as one that hangs": Judged(
+        given=builders.vitals(
+            steady(
+                pods=(*builders.pods("cpu", 2), replace(NOT_ANSWERING, unready_since=builders.ago(31))),
+                replicas={"cpu": 2, "gpu": 1},
+                demand=150,
+            ),
+            "gpu-0",
+            lease_age_seconds=25.0,
+        ),
+        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("False", "PodsInTrouble")},
+        want_message=("Degraded", "gpu: 0 of 1 replicas ready, not trusted: pod gpu-x: NodeLeaseExpired"),
     ),
     "a pod is lost, and its replacement serves": Judged(
         given=builders.vitals(

@@ -220,6 +220,16 @@ STORIES = {
         want_changes=("traffic: cpu=67 gpu=33 -> cpu=100 gpu=0: ReadyCapacity",),
         want_requeue=1.0,
     ),
+    "and until the gateways have seen the route": Story(
+        given=builders.snapshot(
+            builders.target("cpu"),
+            ready={"cpu": 5, "gpu": 1},
+            demand=500,
+            route=replace(builders.route(cpu=100, gpu=0), behind=True),
+        ),
+        want={"cpu": (5, 100, Why.DEMAND), "gpu": (1, 0, Why.RETIRED)},
+        want_requeue=1.0,
+    ),
     "then it is forgotten, and what is left of it removed": Story(
         given=builders.snapshot(
             builders.target("cpu"), ready={"cpu": 5, "gpu": 1}, demand=500, route=builders.route(cpu=100, gpu=0)

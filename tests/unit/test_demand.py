@@ -7,6 +7,7 @@ from heteroserve.model.snapshot import Cluster, Pod, RouteState, Signals
 
 ROUTE = builders.route(cpu=100)
 ONE, STARTING = builders.pods("cpu", 1), (*builders.pods("cpu", 1), builders.pod("cpu-b", ready=False))
+HUNG = (builders.pod("cpu-h", ready=False, started=True, unready_since=builders.ago(31)),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,15 +106,27 @@ SEEN = {
         signals=builders.fresh(0), ready=0, want_rps=0, want_reason="MetricsPartial"
     ),
     "requests wait for more than half of the objective": Seen(
-        signals=builders.fresh(50, queue_milliseconds=25.1), want_rps=110, want_reason="QueuesGrow"
+        signals=builders.fresh(80, queue_milliseconds=25.1), want_rps=110, want_reason="QueuesGrow"
+    ),
+    "requests wait although there is little to do": Seen(
+        signals=builders.fresh(50, queue_milliseconds=40.0), want_rps=50, want_shrink=True, want_reason="MetricsFresh"
+    ),
+    "requests wait, and not all of them are answered": Seen(
+        signals=builders.fresh(50, served_rps=30.0, queue_milliseconds=40.0), want_rps=110, want_reason="QueuesGrow"
+    ),
+    "however long they wait, no more than four times the rate is planned for": Seen(
+        signals=builders.fresh(10, served_rps=5.0, queue_milliseconds=4000.0), want_rps=40, want_reason="QueuesGrow"
+    ),
+    "a pod that hangs is none that is on its way": Seen(
+        signals=builders.fresh(80, queue_milliseconds=40.0), pods=HUNG, want_rps=110, want_reason="QueuesGrow"
     ),
     "requests wait for half of the objective": Seen(
-        signals=builders.fresh(50, queue_milliseconds=25.0), want_rps=50, want_shrink=True, want_reason="MetricsFresh"
+        signals=builders.fresh(80, queue_milliseconds=25.0), want_rps=80, want_shrink=True, want_reason="MetricsFresh"
     ),
     "requests wait, but a replica is on its way": Seen(
-        signals=builders.fresh(50, queue_milliseconds=40.0),
+        signals=builders.fresh(80, queue_milliseconds=40.0),
         pods=STARTING,
-        want_rps=50,
+        want_rps=80,
         want_shrink=True,
         want_reason="MetricsFresh",
     ),
@@ -121,8 +134,8 @@ SEEN = {
         signals=builders.fresh(500, queue_milliseconds=40.0), want_rps=500, want_reason="QueuesGrow"
     ),
     "a waiting time that is no number": Seen(
-        signals=builders.fresh(50, queue_milliseconds=math.nan),
-        want_rps=50,
+        signals=builders.fresh(80, queue_milliseconds=math.nan),
+        want_rps=80,
         want_shrink=True,
         want_reason="MetricsFresh",
     ),

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -31,6 +31,10 @@ class Bell:
     def event(self, kind: kube.Kind, raw: builders.JSON, event_type: str | None = "MODIFIED") -> None:
         self.feed.event(kind, event_type, raw)
 
+    async def resync(self, api: Any) -> None:
+        for kind in kube.OBSERVED:
+            await self.feed.resync(api, kind)
+
 
 class Api:
     """Lists what it is given; of other kinds there is nothing, or there is no such kind."""
@@ -38,8 +42,8 @@ class Api:
     def __init__(self, objects: dict[str, list[builders.JSON]], absent: Iterable[str] = ()) -> None:
         self.objects, self.absent = objects, set(absent)
 
-    async def list(self, kind: kube.Kind) -> list[builders.JSON] | None:
-        return None if kind.kind in self.absent else self.objects.get(kind.kind, [])
+    async def list(self, kind: kube.Kind, read: Callable[[builders.JSON], Any]) -> list[Any] | None:
+        return None if kind.kind in self.absent else [read(raw) for raw in self.objects.get(kind.kind, [])]
 
 
 KNOWN: dict[str, list[builders.JSON]] = {
@@ -63,6 +67,11 @@ CONCERNS: dict[str, tuple[kube.Kind, builders.JSON, list[tuple[Subject, Call]]]]
         kube.NODE,
         builders.raw_node("n", metadata={"labels": {"heteroserve.dev/deployment": "digits"}}),
         [(s, Call.FAILURE) for s in EVERYBODY],
+    ),
+    "a pod of nobody's concerns nobody, whoever says that it is managed by us": (
+        kube.POD,
+        builders.raw("Pod", "stranger", labels={"app.kubernetes.io/managed-by": "heteroserve"}),
+        [],
     ),
     "a hardware class may concern anybody": (
         kube.HARDWARE_CLASS,
@@ -119,31 +128,37 @@ def test_who_stands_on_a_node_is_rung_for_as_of_a_failure() -> None:
 
 async def test_a_list_that_says_nothing_new_rings_for_nobody() -> None:
     bell = Bell()
-    await bell.feed.resync(Api(KNOWN))  # type: ignore[arg-type]
+    await bell.resync(Api(KNOWN))
     assert bell.rung == []
 
 
 async def test_a_list_rings_for_everybody_when_a_watch_missed_something() -> None:
     bell = Bell()
-    await bell.feed.resync(Api({**KNOWN, "Node": [builders.raw_node("n")]}))  # type: ignore[arg-type]
+    await bell.resync(Api({**KNOWN, "Node": [builders.raw_node("n")]}))
     assert bell.rung == [(subject, Call.CHANGE) for subject in EVERYBODY]
     assert [n.name for n in bell.store.nodes()] == ["n"]
 
 
+async def test_a_deployment_that_a_watch_missed_the_end_of_is_rung_for() -> None:
+    bell = Bell()
+    await bell.resync(Api({**KNOWN, "InferenceDeployment": [builders.raw_deployment("digits")]}))
+    assert bell.rung == [(DIGITS, Call.CHANGE), (CPU, Call.CHANGE), (OTHER, Call.CHANGE)]
+
+
 async def test_a_list_learns_which_kinds_there_are_not() -> None:
     bell = Bell()
-    await bell.feed.resync(Api(KNOWN, absent={"HTTPRoute"}))  # type: ignore[arg-type]
+    await bell.resync(Api(KNOWN, absent={"HTTPRoute"}))
     assert bell.store.absent == {"HTTPRoute"}
 
 
 async def test_a_list_that_fails_forgets_nothing() -> None:
     class Away:
-        async def list(self, kind: kube.Kind) -> Any:
+        async def list(self, kind: kube.Kind, read: Any) -> Any:
             raise Retry("ApiUnavailable", "the API server did not answer")
 
     bell = Bell()
     with pytest.raises(Retry):
-        await bell.feed.resync(Away())  # type: ignore[arg-type]
+        await bell.resync(Away())
     assert bell.feed.subjects() == EVERYBODY
 
 
@@ -151,12 +166,12 @@ async def test_what_is_learned_during_a_list_stays() -> None:
     bell = Bell()
 
     class Slow(Api):
-        async def list(self, kind: kube.Kind) -> list[builders.JSON] | None:
+        async def list(self, kind: kube.Kind, read: Callable[[builders.JSON], Any]) -> list[Any] | None:
             if kind is kube.POD:
                 bell.event(kube.POD, builders.raw_pod("digits-cpu-7"))
-            return await super().list(kind)
+            return await super().list(kind, read)
 
-    await bell.feed.resync(Slow(KNOWN))  # type: ignore[arg-type]
+    await bell.resync(Slow(KNOWN))
     assert [p.name for p in bell.store.pods(builders.KEY)] == ["digits-cpu-7"]
 
 
@@ -166,15 +181,15 @@ async def test_what_was_deleted_during_a_list_is_not_brought_back_and_its_namesa
     bell.event(kube.POD, first)
 
     class Slow(Api):
-        async def list(self, kind: kube.Kind) -> list[builders.JSON] | None:
-            answer = await super().list(kind)
+        async def list(self, kind: kube.Kind, read: Callable[[builders.JSON], Any]) -> list[Any] | None:
+            answer = await super().list(kind, read)
             if kind is kube.POD:
                 bell.event(kube.POD, first, "DELETED")
             return answer
 
-    await bell.feed.resync(Slow({**KNOWN, "Pod": [first]}))  # type: ignore[arg-type]
+    await bell.resync(Slow({**KNOWN, "Pod": [first]}))
     assert bell.store.pods(builders.KEY) == ()
-    await bell.feed.resync(Api({**KNOWN, "Pod": [second]}))  # type: ignore[arg-type]
+    await bell.resync(Api({**KNOWN, "Pod": [second]}))
     assert [p.uid for p in bell.store.pods(builders.KEY)] == ["second"]
 
 

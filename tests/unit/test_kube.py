@@ -101,7 +101,7 @@ async def test_whose_turn_it_is_after_a_refusal(case: Answer) -> None:
 
 
 # a kind and a namespace: what is asked
-LISTS: dict[str, tuple[kube.Kind, str | None, str]] = {
+PLACES: dict[str, tuple[kube.Kind, str | None, str]] = {
     "everywhere": (kube.POD, None, "/api/v1/pods"),
     "where there is no namespace": (kube.NODE, None, "/api/v1/nodes"),
     "in one namespace": (
@@ -112,12 +112,12 @@ LISTS: dict[str, tuple[kube.Kind, str | None, str]] = {
 }
 
 
-@builders.table(LISTS)
+@builders.table(PLACES)
 async def test_what_is_listed(case: tuple[kube.Kind, str | None, str]) -> None:
     kind, namespace, want = case
-    client = Client(body={"items": [{"metadata": {"name": "a"}}]})
+    client = Client(body={"metadata": {}, "items": [{"metadata": {"name": "a"}}]})
     want_object = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": "a"}}
-    assert await kube_of(client).list(kind, namespace) == [want_object]
+    assert await kube_of(client).list(kind, dict, namespace) == [want_object]
     assert client.asked == [("get", want, None)]
 
 
@@ -131,7 +131,9 @@ async def test_a_status_is_for_one_uid() -> None:
 
 async def test_the_status_of_a_namesake_is_tried_again_when_that_is_known() -> None:
     api = kube_of(Client(422, UNFIT))
-    with pytest.raises(Retry, match="InferenceDeployment digits is not the object that was read") as caught:
+    with pytest.raises(
+        Retry, match=r"InferenceDeployment at .*/digits/status is not the object that was read"
+    ) as caught:
         await api.replace_status(kube.INFERENCE_DEPLOYMENT, "demo", "digits", {}, uid="a")
     assert caught.value.reason == "Conflict"
 
@@ -140,3 +142,61 @@ async def test_a_status_that_the_crd_does_not_take_is_refused() -> None:
     api = kube_of(Client(422, "status.replicas: Invalid value: -1"))
     with pytest.raises(Reject, match="Invalid value: -1"):
         await api.replace_status(kube.INFERENCE_DEPLOYMENT, "demo", "digits", {}, uid="a")
+
+
+async def test_a_spec_is_for_one_uid() -> None:
+    client = Client()
+    await kube_of(client).replace_spec(kube.HTTP_ROUTE, "demo", "digits", {"rules": []}, uid="a")
+    path = "/apis/gateway.networking.k8s.io/v1/namespaces/demo/httproutes/digits"
+    first, second = {"op": "test", "path": "/metadata/uid", "value": "a"}, {"op": "add", "path": "/spec"}
+    assert client.asked == [("patch", path, [first, {**second, "value": {"rules": []}}])]
+
+
+# --- Lists -----------------------------------------------------------------------------------------------------------
+
+
+class Pages:
+    """Answers with one page after the other, each with the number of the next; a number is an error's status."""
+
+    def __init__(self, *pages: list[str] | int) -> None:
+        self.pages, self.asked, self.status = pages, list[tuple[str | None, int | None]](), 200
+
+    async def request(
+        self, method: str, path: str, *, _continue: str | None = None, limit: int | None = None, **_: Any
+    ) -> Any:
+        self.asked.append((_continue, limit))
+        self.at = int(_continue or 0)
+        page = self.pages[self.at]
+        if isinstance(page, int):
+            await Client(page, "The provided continue parameter is too old").request(method, path)
+        return self
+
+    async def read(self) -> bytes:
+        more = {"continue": str(self.at + 1)} if self.at + 1 < len(self.pages) else {}
+        items = [{"metadata": {"name": name}} for name in self.pages[self.at]]  # type: ignore[union-attr]
+        return json.dumps({"metadata": more, "items": items}).encode()
+
+
+def name_of(raw: builders.JSON) -> str:
+    return f"{raw['kind']}/{raw['metadata']['name']}"
+
+
+LISTS: dict[str, tuple[Pages, list[str] | None]] = {
+    "nothing": (Pages([]), []),
+    "one page": (Pages(["a", "b"]), ["Node/a", "Node/b"]),
+    "several pages": (Pages(["a", "b"], ["c"], ["d"]), ["Node/a", "Node/b", "Node/c", "Node/d"]),
+    "a kind that the cluster does not know": (Pages(404), None),
+    "a kind that went away between two pages": (Pages(["a"], 404), None),
+}
+
+
+@builders.table(LISTS)
+async def test_a_list_is_read_page_by_page(case: tuple[Pages, list[str] | None]) -> None:
+    pages, want = case
+    assert await kube_of(pages).list(kube.NODE, name_of) == want  # type: ignore[arg-type]
+    assert pages.asked == [(str(n) if n else None, kube.PAGE) for n in range(len(pages.pages))]
+
+
+async def test_a_list_that_expired_between_two_pages_is_no_shorter_list() -> None:
+    with pytest.raises(Retry, match="too old"):
+        await kube_of(Pages(["a"], 410)).list(kube.NODE, name_of)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Heartbeats of nodes: how old they are by our own clock, whatever anybody else's says."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +11,8 @@ import pytest
 import builders
 from clock import run
 from heteroserve import kube
-from heteroserve.errors import HeteroserveError, Reject, Retry
-from heteroserve.observe.leases import Leases
+from heteroserve.errors import Reject, Retry
+from heteroserve.observe.leases import Leases, read
 
 WALL = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 START = 1000.0
@@ -116,7 +116,7 @@ def test_ages(case: Story) -> None:
         if listing is None:
             leases.forget()
         else:
-            leases.learn(listing, START + after, WALL + timedelta(seconds=after + case.skew))
+            leases.learn(map(read, listing), START + after, WALL + timedelta(seconds=after + case.skew))
     names = {raw["metadata"]["name"] for _, listing in case.listings for raw in listing or ()}
     found = {name: age for name in names if (age := leases.age(name)) is not None}
     assert found == pytest.approx(case.want)
@@ -131,17 +131,17 @@ class Api:
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.asked: list[tuple[float, kube.Kind, str | None]] = []
+        self.asked: list[tuple[float, kube.Kind, str]] = []
 
-    async def list(self, kind: kube.Kind, namespace: str | None = None) -> Any:
+    async def list(self, kind: kube.Kind, read: Callable[[builders.JSON], Any], namespace: str) -> Any:
         self.asked.append((asyncio.get_running_loop().time(), kind, namespace))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, HeteroserveError):
+        if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, float):
             await asyncio.sleep(answer)
             raise Retry("ApiUnavailable", "the API server did not answer: TimeoutError")
-        return answer
+        return None if answer is None else [read(raw) for raw in answer]
 
 
 def ages_while(api: Api, *moments: float) -> list[float | None]:
@@ -170,6 +170,11 @@ def test_the_nodes_namespace_is_listed_every_five_seconds() -> None:
 
 def test_an_api_server_that_hangs_makes_nobody_older() -> None:
     assert ages_while(Api(fleet(0), fleet(0), 10.0), 6, 14, 19, 21) == [5, 5, 5, None]
+
+
+def test_a_bug_costs_the_heartbeats_for_once_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    assert ages_while(Api(fleet(0), ZeroDivisionError(), fleet(0), fleet(0)), 1, 6, 16) == [0, None, 5]
+    assert [record.message for record in caplog.records] == ["listing the heartbeats of nodes failed"]
 
 
 def test_a_cluster_without_leases() -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import builders
 from clock import now, run
-from heteroserve import kube, loop
+from heteroserve import handlers, kube, loop
 from heteroserve.errors import Reject, Retry
 from heteroserve.loop import Loop
 from heteroserve.model.deployment import Key
@@ -26,12 +29,19 @@ class Api:
 
     def __init__(self) -> None:
         self.objects = {raw["kind"]: raw for raw in (builders.raw_deployment(), builders.raw_hardware())}
+        self.unlistable: dict[str, Exception] = {}
+        self.listed: list[tuple[float, str]] = []
         self.tries: list[float] = []
         self.events: list[str] = []
         self.version = 1
 
-    async def list(self, kind: kube.Kind, namespace: str | None = None) -> list[builders.JSON]:
-        return [raw for name, raw in self.objects.items() if name == kind.kind]
+    async def list(
+        self, kind: kube.Kind, read: Callable[[builders.JSON], Any], namespace: str | None = None
+    ) -> list[Any]:
+        self.listed.append((now(), kind.kind))
+        if kind.kind in self.unlistable:
+            raise self.unlistable[kind.kind]
+        return [read(raw) for name, raw in self.objects.items() if name == kind.kind]
 
     async def get(self, kind: kube.Kind, namespace: str, name: str) -> None:
         return None
@@ -62,12 +72,21 @@ def _no_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Prometheus, "fetch", fetch)
 
 
-async def live(api: Api, seconds: float) -> None:
-    """The operator, for so long."""
-    working = asyncio.create_task(Loop(Settings(prometheus_url="http://prometheus"), api).run())  # type: ignore[arg-type]
+@pytest.fixture(autouse=True)
+def _own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=now))
+
+
+async def live(api: Api, seconds: float, *, then: Callable[[Loop], Any] = lambda _: None) -> Any:
+    """The operator, for so long; what `then` finds at the end."""
+    operator = Loop(Settings(prometheus_url="http://prometheus"), api)  # type: ignore[arg-type]
+    working = asyncio.create_task(operator.run())
     await asyncio.sleep(seconds)
+    found = then(operator)
+    assert not working.done()
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
+    return found
 
 
 def test_the_tick_leaves_growing_pauses_to_what_fails() -> None:
@@ -91,6 +110,106 @@ def test_what_is_put_off_again_says_nothing_new() -> None:
     told = api.version, list(api.events)
     run(live(api, 29))
     assert (api.version, api.events) == told
+
+
+# --- What cannot be listed -------------------------------------------------------------------------------------------
+
+FORBIDDEN = Reject("Forbidden", "no right")
+
+
+def test_a_kind_that_cannot_be_listed_holds_up_nobody_and_is_asked_for_less_and_less(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    api = Api()
+    api.unlistable["BackendTrafficPolicy"] = FORBIDDEN
+    run(live(api, 100))
+    assert api.tries, "the deployment is worked on"
+    times = [at for at, kind in api.listed if kind == "BackendTrafficPolicy"]
+    assert times == [0, 1, 3, 7, 15, 31, 61, 91]
+    assert [at for at, kind in api.listed if kind == "Node"] == [0, 30, 60, 90]
+    told = {(r.message, vars(r)["kind"]) for r in caplog.records if "kind" in vars(r)}
+    assert told == {("a kind cannot be listed", "BackendTrafficPolicy")}
+
+
+@pytest.mark.parametrize("kind", sorted(k.kind for k in loop.NEEDED))
+def test_nothing_is_decided_without_what_a_decision_sees(kind: str) -> None:
+    api = Api()
+    api.unlistable[kind] = FORBIDDEN
+    run(live(api, 100))
+    assert (api.tries, api.version) == ([], 1)
+
+
+def test_it_is_decided_as_soon_as_all_that_is_needed_was_listed() -> None:
+    api = Api()
+    api.unlistable["Node"] = Retry("ApiUnavailable", "away")
+
+    async def story() -> None:
+        asyncio.get_running_loop().call_later(5, api.unlistable.clear)
+        await live(api, 20)
+
+    run(story())
+    assert api.tries[0] == 7
+
+
+def test_a_bug_in_a_listing_ends_neither_the_operator_nor_the_listing(caplog: pytest.LogCaptureFixture) -> None:
+    api = Api()
+    api.unlistable["NetworkPolicy"] = ZeroDivisionError()
+    run(live(api, 2))
+    assert [at for at, kind in api.listed if kind == "NetworkPolicy"] == [0, 1]
+    assert "listing a kind failed" in [r.message for r in caplog.records if r.levelno == logging.ERROR]
+
+
+def test_a_bug_in_asking_prometheus_costs_the_samples_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fetch(self: Prometheus) -> FleetSamples:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Prometheus, "fetch", fetch)
+    api = Api()
+    samples = run(live(api, 20, then=lambda operator: operator._samples))
+    assert samples == FleetSamples(error="ZeroDivisionError")
+    assert api.tries, "the deployment is worked on"
+
+
+HEALTH: dict[str, tuple[dict[str, Exception], float, str | None]] = {
+    "everything is listed": ({}, 1000, None),
+    "what is not needed cannot be": ({"BackendTrafficPolicy": FORBIDDEN}, 1000, None),
+    "what is needed cannot be, for a while": ({"Node": FORBIDDEN}, 299, None),
+    "what is needed never can be": (
+        {"Node": FORBIDDEN},
+        301,
+        "the first listing is not complete after 301 s: the log names what cannot be listed",
+    ),
+}
+
+
+@builders.table(HEALTH)
+def test_what_healthz_fails_for(case: tuple[dict[str, Exception], float, str | None]) -> None:
+    unlistable, seconds, want = case
+    api = Api()
+    api.unlistable |= unlistable
+    assert run(live(api, seconds, then=handlers.complaint)) == want
+
+
+def test_an_api_server_that_goes_away_later_is_no_reason_to_restart() -> None:
+    api = Api()
+    away = {kind.kind: Retry("ApiUnavailable", "away") for kind in kube.OBSERVED}
+
+    async def story() -> Any:
+        asyncio.get_running_loop().call_later(5, api.unlistable.update, away)
+        return await live(api, 1000, then=handlers.complaint)
+
+    assert run(story()) is None
+
+
+def test_the_age_of_our_knowledge_is_that_of_the_kind_listed_longest_ago() -> None:
+    api = Api()
+
+    async def story(kind: str, since: float) -> Any:
+        asyncio.get_running_loop().call_later(since, api.unlistable.update, {kind: FORBIDDEN})
+        return await live(api, 95, then=Loop.resync_age_seconds)
+
+    assert run(story("Service", 35)) == 65
+    assert run(story("Service", 0)) is None
 
 
 # --- What we find out ourselves --------------------------------------------------------------------------------------
@@ -169,11 +288,13 @@ def test_a_node_whose_lease_expires_is_looked_at_as_soon_as_that_is_known(monkey
 
 def test_nothing_is_asked_or_heard_before_everything_was_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Late(Api):
-        async def list(self, kind: kube.Kind, namespace: str | None = None) -> list[builders.JSON]:
+        async def list(
+            self, kind: kube.Kind, read: Callable[[builders.JSON], Any], namespace: str | None = None
+        ) -> list[Any]:
             assert kind is not kube.LEASE or now() >= 3
             if now() < 3:
                 raise Retry("ApiUnavailable", "away")
-            return await super().list(kind)
+            return await super().list(kind, read, namespace)
 
     answering(monkeypatch, until=999)
     late = Late()
@@ -182,14 +303,8 @@ def test_nothing_is_asked_or_heard_before_everything_was_listed(monkeypatch: pyt
 
 
 def test_heartbeats_that_may_not_be_read_stop_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Forbidding(Api):
-        async def list(self, kind: kube.Kind, namespace: str | None = None) -> list[builders.JSON]:
-            if kind is kube.LEASE:
-                raise Reject("Forbidden", "Lease refused")
-            return await super().list(kind)
-
     answering(monkeypatch, until=999)
-    api = Forbidding()
-    api.objects |= one_pod().objects
+    api = one_pod()
+    api.unlistable["Lease"] = FORBIDDEN
     found = watch(api, 31).first(30)
     assert (found.probes, found.vitals["cpu-0"].lease_age_seconds) == ({"uid-digits-cpu-0": 0}, None)

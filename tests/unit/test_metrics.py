@@ -154,7 +154,7 @@ SIGNALS: dict[str, tuple[FleetSamples, tuple[Pod, ...], Signals]] = {
     "sums over the pods, and the longest wait": (
         samples(cpu_0=BUSY, gpu_0=PodSample(served_rps=20.0, backlog=1.0, queue_milliseconds=9.0, age_seconds=7.0)),
         (CPU, GPU),
-        builders.fresh(50.0, backlog=3.0, queue_milliseconds=9.0),
+        builders.fresh(50.0, backlog=3.0, queue_milliseconds=6.0),
     ),
     "an idle pod, of which no wait is known, hides nobody else's": (
         samples(cpu_0=IDLE, gpu_0=BUSY),
@@ -377,7 +377,27 @@ TOO_MANY = LARGEST_ANSWER + 1
 
 
 def prometheus(url: str) -> Prometheus:
-    return Prometheus(url, window_seconds=30, timeout_seconds=0.4)
+    return Prometheus(url, gateways=("gateways",), window_seconds=30, timeout_seconds=0.4)
+
+
+PROXIES: dict[str, tuple[tuple[str, ...], str]] = {
+    "one namespace": (("envoy-gateway-system",), "envoy-gateway-system"),
+    "several": (("public", "internal"), "public|internal"),
+    "none: a name that no namespace can have": ((), "-"),
+}
+
+
+@builders.table(PROXIES)
+def test_of_requests_and_ejections_only_the_gateways_word_is_taken(case: tuple[tuple[str, ...], str]) -> None:
+    namespaces, want = case
+    asked = Prometheus("http://prometheus", gateways=namespaces, window_seconds=30, timeout_seconds=3)
+    labels = f'{{envoy_cluster_name=~"(httproute|grpcroute)/.+",namespace=~"{want}"}}'
+    assert asked._queries()["offered"] == (
+        f"sum by (envoy_cluster_name) (rate(envoy_cluster_upstream_rq_total{labels}[30s]))"
+        f" - sum by (envoy_cluster_name) (rate(envoy_cluster_upstream_rq_retry{labels}[30s]))"
+    )
+    ejected = f"max by (envoy_cluster_name) (envoy_cluster_outlier_detection_ejections_active{labels})"
+    assert asked._queries()["ejected"] == ejected
 
 
 async def test_six_queries_are_asked_for_the_whole_fleet(serve: Callable[[Answer], Fake]) -> None:
@@ -404,6 +424,17 @@ BAD_ANSWERS: dict[str, tuple[Answer, str]] = {
     "an empty sample": (result([{"metric": {}, "value": []}]), "IndexError"),
     "a sample of words": (result([sample("many")]), "ValueError"),
     "labels that are none": (result([{"metric": None, "value": [0, "1"]}]), "AttributeError"),
+    "a value with more digits than any number": (
+        body(b'{"data": {"result": [{"metric": {}, "value": [0, ' + b"9" * 400 + b"]}]}}"),
+        "OverflowError",
+    ),
+    "a value with more digits than anybody reads": (
+        body(b'{"data": {"result": [{"metric": {}, "value": [0, ' + b"9" * 6000 + b"]}]}}"),
+        "ValueError",
+    ),
+    "lists in lists without end": (body(b"[" * 200_000), "RecursionError"),
+    "objects in objects without end": (body(b'{"a":' * 100_000), "RecursionError"),
+    "no text at all": (body(b"\xff\xfe{"), "JSONDecodeError"),
     "a body larger than any fleet's": (body(b" " * TOO_MANY), "AnswerTooLarge"),
     "a small body that unpacks to a large one": (
         body(gzip.compress(b" " * TOO_MANY), encoding="gzip"),

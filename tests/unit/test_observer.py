@@ -147,6 +147,10 @@ ROUTES: dict[str, tuple[tuple[builders.JSON, ...], RouteState | None]] = {
         (route("HTTPRoute", accepted="True"), route("GRPCRoute", accepted="False", message="no HTTP/2", weight=5)),
         RouteState(weights={"cpu": 100}, accepted=False, message="no HTTP/2"),
     ),
+    "a class is let go of when both have": (
+        (route("HTTPRoute", accepted="True", weight=0), route("GRPCRoute", accepted="True", weight=30)),
+        RouteState(weights={"cpu": 30}, accepted=True),
+    ),
     "both refused": (
         (route("HTTPRoute", accepted="False", message="first"), route("GRPCRoute", accepted="False", message="second")),
         RouteState(weights={"cpu": 100}, accepted=False, message="first"),

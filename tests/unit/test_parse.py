@@ -181,6 +181,7 @@ def test_what_a_pod_says(case: State) -> None:
         class_name="cpu",
         node=case.node,
         ready=case.want_ready,
+        unready_since=None if case.want_ready else CREATED,
         terminating=case.want_terminating,
         created=CREATED,
         problem=case.want_problem,
@@ -373,6 +374,23 @@ ROUTES: dict[str, tuple[JSON, RouteState]] = {
 def test_what_a_route_says(case: tuple[JSON, RouteState]) -> None:
     raw, want = case
     assert parse.parse_route(raw, "digits") == want
+
+
+SINCE = {"status": "False", "lastTransitionTime": "2026-01-02T11:55:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("status", "want"),
+    [
+        (status(container(started=True), Ready=SINCE), (True, datetime(2026, 1, 2, 11, 55, tzinfo=UTC))),
+        (status(container(started=False), Ready=SINCE), (False, datetime(2026, 1, 2, 11, 55, tzinfo=UTC))),
+        (status(), (False, CREATED)),
+        (status(container(started=True), Ready=SINCE | {"status": "True"}), (True, None)),
+    ],
+)
+def test_since_when_a_pod_is_not_ready(status: JSON, want: tuple[bool, datetime | None]) -> None:
+    found = parse.parse_pod(builders.raw_pod(status=status))
+    assert (found.started, found.unready_since) == want
 
 
 def workload(generation: int = 2, **status: Any) -> JSON:

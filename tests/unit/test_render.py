@@ -574,13 +574,13 @@ def names_of(plan: Plan | None = None, **fields: Any) -> list[str]:
 
 
 WHOLE = [
-    "NetworkPolicy/digits",
     "Service/digits",
     "Service/digits-cpu",
     "Service/digits-gpu",
     "HTTPRoute/digits",
     "GRPCRoute/digits",
     "BackendTrafficPolicy/digits",
+    "NetworkPolicy/digits",
     "Deployment/digits-cpu",
     "Deployment/digits-gpu",
     "PodDisruptionBudget/digits-cpu",

@@ -2,7 +2,7 @@ from dataclasses import dataclass, field
 
 import builders
 from heteroserve.decide.sizing import Wanted
-from heteroserve.decide.stabilise import Present, Settled, stabilise
+from heteroserve.decide.stabilise import Present, Settled, Window, stabilise
 from heteroserve.model.plan import Demand, Suspicion, Why
 from heteroserve.model.snapshot import PendingScaleDown
 
@@ -25,6 +25,7 @@ class Follow:
     high: int = 100
     demand: Demand = SURE
     pending: Waits = field(default_factory=dict)
+    blind_until_now: bool = False
     want_pending: Waits = field(default_factory=dict)
     concern: str = ""
     lost: dict[str, int] = field(default_factory=dict)
@@ -107,6 +108,31 @@ STEPS = {
         demand=UNSURE,
         pending={"cpu": builders.pending(400, 2)},
         want_replicas={"cpu": (4, Why.METRICS_HOLD)},
+        want_pending={"cpu": builders.pending(400, 2)},
+    ),
+    "without a sure demand the most that was wanted is remembered": Follow(
+        replicas={"cpu": 4},
+        wanted={"cpu": 3},
+        demand=UNSURE,
+        pending={"cpu": builders.pending(100, 2)},
+        want_replicas={"cpu": (4, Why.METRICS_HOLD)},
+        want_pending={"cpu": builders.pending(100, 3)},
+    ),
+    "the window goes on after a moment without metrics": Follow(
+        replicas={"cpu": 4},
+        wanted={"cpu": 2},
+        pending={"cpu": builders.pending(100, 2)},
+        blind_until_now=True,
+        want_replicas={"cpu": (4, Why.STABILISING)},
+        want_pending={"cpu": builders.pending(100, 2)},
+    ),
+    "but it does not end before a while of fresh metrics": Follow(
+        replicas={"cpu": 4},
+        wanted={"cpu": 2},
+        pending={"cpu": builders.pending(4000, 2)},
+        blind_until_now=True,
+        want_replicas={"cpu": (4, Why.STABILISING)},
+        want_pending={"cpu": builders.pending(270, 2)},
     ),
     "a lowered maximum is obeyed at once, sure or not": Follow(
         replicas={"cpu": 9}, wanted={"cpu": 2}, high=5, demand=UNSURE, want_replicas={"cpu": (5, Why.METRICS_HOLD)}
@@ -189,6 +215,24 @@ STEPS = {
         concern=CONCERN,
         pending={"cpu": builders.pending(400, 2)},
         want_replicas={"cpu": (4, Why.FAILOVER)},
+        want_pending={"cpu": builders.pending(400, 2)},
+    ),
+    "while not all can be trusted the most that was wanted is remembered": Follow(
+        replicas={"cpu": 4},
+        wanted={"cpu": 3},
+        concern=CONCERN,
+        pending={"cpu": builders.pending(100, 2)},
+        want_replicas={"cpu": (4, Why.FAILOVER)},
+        want_pending={"cpu": builders.pending(100, 3)},
+    ),
+    "the lost are remembered with what was wanted": Follow(
+        replicas={"cpu": 5},
+        wanted={"cpu": 3},
+        lost={"cpu": 1},
+        concern=CONCERN,
+        pending={"cpu": builders.pending(100, 2)},
+        want_replicas={"cpu": (5, Why.FAILOVER)},
+        want_pending={"cpu": builders.pending(100, 4)},
     ),
     "a failover is told before the metrics that it takes away": Follow(
         replicas={"cpu": 4}, wanted={"cpu": 2}, concern=CONCERN, demand=UNSURE, want_replicas={"cpu": (4, Why.FAILOVER)}
@@ -254,7 +298,8 @@ def follow(case: Follow) -> dict[str, Settled]:
         )
         for name, count in case.replicas.items()
     )
-    return stabilise(wanted, present, case.demand, window_seconds=WINDOW, now=builders.NOW, concern=case.concern)
+    window = Window(now=builders.NOW, seconds=WINDOW, blind_until_now=case.blind_until_now)
+    return stabilise(wanted, present, case.demand, window, concern=case.concern)
 
 
 def lost(count: int) -> tuple[Suspicion, ...]:

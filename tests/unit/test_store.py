@@ -4,7 +4,8 @@ import pytest
 
 import builders
 from heteroserve import kube
-from heteroserve.observe.store import Hardware, Store, Unreadable, Wish
+from heteroserve.model.snapshot import Memory
+from heteroserve.observe.store import Hardware, Name, Store, Unreadable, Wish, read
 
 POD, NODE, SERVICE, ROUTE = kube.POD, kube.NODE, kube.SERVICE, kube.HTTP_ROUTE
 INFD, HWC = kube.INFERENCE_DEPLOYMENT, kube.HARDWARE_CLASS
@@ -15,6 +16,10 @@ READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 def pod(version: int = 1, *, uid: str = "a", ready: bool = False, name: str = "digits-cpu-0") -> builders.JSON:
     metadata = {"uid": uid, "resourceVersion": str(version)}
     return builders.raw_pod(name, metadata=metadata, status=READY if ready else {})
+
+
+def replace(store: Store, kind: kube.Kind, listed: list[builders.JSON] | None, before: frozenset[Name]) -> list[Name]:
+    return store.replace(kind, None if listed is None else [read(kind, raw) for raw in listed], before)
 
 
 # --- One object at a time --------------------------------------------------------------------------------------------
@@ -145,7 +150,7 @@ def test_what_a_list_does_not_contain_is_gone() -> None:
     store = Store()
     store.put(POD, pod(name="digits-cpu-0"))
     store.put(POD, pod(name="digits-cpu-1"))
-    changed = store.replace(POD, [pod(name="digits-cpu-1")], store.names(POD))
+    changed = replace(store, POD, [pod(name="digits-cpu-1")], store.names(POD))
     assert changed == [("demo", "digits-cpu-0")]
     assert [p.name for p in store.pods(builders.KEY)] == ["digits-cpu-1"]
 
@@ -154,7 +159,7 @@ def test_what_was_learned_while_it_was_asked_for_stays() -> None:
     store = Store()
     before = store.names(POD)
     store.put(POD, pod(5))
-    assert store.replace(POD, [], before) == []
+    assert replace(store, POD, [], before) == []
     assert store.names(POD) == {NAME}
 
 
@@ -163,7 +168,7 @@ def test_what_was_removed_while_it_was_asked_for_is_no_news() -> None:
     store.put(POD, pod(5))
     before = store.names(POD)
     store.remove(POD, pod(6))
-    assert store.replace(POD, [], before) == []
+    assert replace(store, POD, [], before) == []
 
 
 def test_what_was_removed_while_it_was_asked_for_is_not_brought_back() -> None:
@@ -171,14 +176,14 @@ def test_what_was_removed_while_it_was_asked_for_is_not_brought_back() -> None:
     store.put(POD, pod(5))
     before = store.names(POD)
     store.remove(POD, pod(6))
-    assert store.replace(POD, [pod(5)], before) == []
+    assert replace(store, POD, [pod(5)], before) == []
     assert store.names(POD) == set()
 
 
 def test_nor_is_what_was_never_seen_before_it_was_removed() -> None:
     store = Store()
     store.remove(POD, pod(6))
-    assert store.replace(POD, [pod(5)], frozenset()) == []
+    assert replace(store, POD, [pod(5)], frozenset()) == []
 
 
 def test_a_namesake_of_what_was_removed_while_it_was_asked_for_is_learned() -> None:
@@ -186,7 +191,7 @@ def test_a_namesake_of_what_was_removed_while_it_was_asked_for_is_learned() -> N
     store.put(POD, pod(5, uid="a"))
     before = store.names(POD)
     store.remove(POD, pod(6, uid="a"))
-    assert store.replace(POD, [pod(7, uid="b")], before) == [NAME]
+    assert replace(store, POD, [pod(7, uid="b")], before) == [NAME]
     assert store.get(POD, NAME).uid == "b"
 
 
@@ -196,7 +201,7 @@ def test_a_namesake_that_was_learned_while_it_was_asked_for_stays() -> None:
     before = store.names(POD)
     store.remove(POD, pod(6, uid="a"))
     store.put(POD, pod(7, uid="b"))
-    assert store.replace(POD, [pod(5, uid="a")], before) == []
+    assert replace(store, POD, [pod(5, uid="a")], before) == []
     assert store.get(POD, NAME).uid == "b"
 
 
@@ -204,8 +209,8 @@ def test_the_next_list_is_believed_whatever_was_removed_before() -> None:
     store = Store()
     store.put(POD, pod(5))
     store.remove(POD, pod(6))
-    store.replace(POD, [], frozenset())
-    assert store.replace(POD, [pod(7)], frozenset()) == [NAME]
+    replace(store, POD, [], frozenset())
+    assert replace(store, POD, [pod(7)], frozenset()) == [NAME]
 
 
 def test_what_changed_while_it_was_asked_for_stays_as_it_is() -> None:
@@ -213,30 +218,30 @@ def test_what_changed_while_it_was_asked_for_stays_as_it_is() -> None:
     store.put(POD, pod(5))
     before = store.names(POD)
     store.put(POD, pod(7, ready=True))
-    assert store.replace(POD, [pod(6)], before) == []
+    assert replace(store, POD, [pod(6)], before) == []
     assert store.get(POD, NAME).ready
 
 
 def test_what_a_watch_missed_is_a_change() -> None:
     store = Store()
     store.put(POD, pod(5))
-    assert store.replace(POD, [pod(6, ready=True)], store.names(POD)) == [NAME]
+    assert replace(store, POD, [pod(6, ready=True)], store.names(POD)) == [NAME]
 
 
 def test_a_list_of_what_is_known_changes_nothing() -> None:
     store = Store()
     store.put(POD, pod(5))
     revision = store.revision["Pod"]
-    assert store.replace(POD, [pod(6)], store.names(POD)) == []
+    assert replace(store, POD, [pod(6)], store.names(POD)) == []
     assert store.revision["Pod"] == revision
 
 
 def test_a_kind_that_the_cluster_does_not_know_is_absent_until_it_does() -> None:
     store = Store()
     store.put(ROUTE, builders.owned("HTTPRoute", "digits"))
-    assert store.replace(ROUTE, None, store.names(ROUTE)) == [("demo", "digits")]
+    assert replace(store, ROUTE, None, store.names(ROUTE)) == [("demo", "digits")]
     assert store.absent == {"HTTPRoute"}
-    store.replace(ROUTE, [], store.names(ROUTE))
+    replace(store, ROUTE, [], store.names(ROUTE))
     assert store.absent == set()
 
 
@@ -245,7 +250,7 @@ def test_losing_everything_costs_one_list() -> None:
     stores = Store(), Store()
     for raw in known:
         stores[0].put(POD, raw)
-    stores[1].replace(POD, known, frozenset())
+    replace(stores[1], POD, known, frozenset())
     assert stores[0].pods(builders.KEY) == stores[1].pods(builders.KEY)
 
 
@@ -299,6 +304,38 @@ def test_a_wish_is_read_with_what_its_status_remembers() -> None:
     assert isinstance(wish, Wish)
     assert wish.memory.pending == {"cpu": builders.pending(0, 2)}
     assert (wish.status, wish.deleting) == (status, False)
+
+
+CONDITION = {
+    "type": "Ready",
+    "status": "True",
+    "reason": "A",
+    "message": "",
+    "lastTransitionTime": "2026-01-02T12:00:00Z",
+}
+ODD_STATUS: dict[str, builders.JSON] = {
+    "a time before all times": {
+        "classes": [{"name": "cpu", "pendingScaleDown": {"since": "0000-01-01T00:00:00Z", "replicas": 1}}]
+    },
+    "a leap second": {"conditions": [{**CONDITION, "lastTransitionTime": "2016-12-31T23:59:60Z"}]},
+    "a field of a newer operator": {"shiny": 1},
+    "a condition that is neither true nor false": {"conditions": [{**CONDITION, "status": "Maybe"}]},
+}
+
+
+@builders.table(ODD_STATUS)
+def test_a_status_that_cannot_be_read_is_forgotten_and_does_not_freeze_the_deployment(case: builders.JSON) -> None:
+    store = Store()
+    store.put(INFD, builders.raw_deployment(status=case))
+    wish = store.wishes()[builders.KEY]
+    assert (wish.memory, wish.status) == (Memory(), case)
+
+
+@builders.table(ODD_STATUS)
+def test_nor_does_it_make_hardware_unknown(case: builders.JSON) -> None:
+    store = Store()
+    store.put(HWC, {**builders.raw_hardware("cpu"), "status": case})
+    assert store.hardware().keys() == {"cpu"}
 
 
 def test_a_wish_that_is_being_deleted_says_so() -> None:

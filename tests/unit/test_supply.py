@@ -43,6 +43,7 @@ def suspicion(name: str, *witnesses: str, lost: bool = False) -> Suspicion:
 
 EXPIRED = NodeVitals(lease_age_seconds=25.0)
 PAIR = (builders.pod("gpu-a"), builders.pod("gpu-b", node="gpu-1"))
+HANGING = builders.pod("gpu-a", ready=False, started=True, unready_since=builders.ago(60))
 TWO_EACH = replace(GPU, devices=(DeviceRequest(resource="nvidia.com/gpu", quantity=2),))
 BOTH_KINDS = replace(GPU, devices=(*GPU.devices, DeviceRequest(resource="example.com/nic", quantity=1)))
 WAITING = builders.pod("gpu-w", node=None, ready=False, problem=PodProblem.UNSCHEDULABLE)
@@ -159,6 +160,30 @@ PLACES = {
         want_room=3,
         want_suspects=1,
         want_suspicions=(suspicion("gpu-a", "DeviceUnhealthy", lost=True),),
+    ),
+    "a dead pod that hangs is replaced, and is no problem besides": Place(
+        pods=(HANGING,),
+        vitals=EXPIRED,
+        want_nodes=0,
+        want_room=0,
+        want_suspicions=(suspicion("gpu-a", "NodeLeaseExpired", lost=True),),
+    ),
+    "nor is one that crashes": Place(
+        pods=(builders.pod("gpu-a", ready=False, problem=PodProblem.CRASH),),
+        vitals=EXPIRED,
+        want_nodes=0,
+        want_room=0,
+        want_suspicions=(suspicion("gpu-a", "NodeLeaseExpired", lost=True),),
+    ),
+    "a suspect that hangs is a problem: nobody replaces it": Place(
+        nodes=builders.nodes("gpu"),
+        pods=(replace(HANGING, problem=PodProblem.HUNG), PAIR[1]),
+        vitals=EXPIRED,
+        want_room=5,
+        want_ready=1,
+        want_placed=1,
+        want_problems=("gpu-a",),
+        want_suspicions=(suspicion("gpu-a", "NodeLeaseExpired"),),
     ),
     "a pod on its way out holds its device and is nobody's loss": Place(
         nodes=(builders.node("gpu-0", ready=False),),
@@ -310,3 +335,24 @@ def test_a_toleration_covers_a_taint_by_the_rule_of_kubernetes(toleration: Toler
 def test_supplies_come_in_the_order_of_the_spec() -> None:
     snapshot: Snapshot = builders.snapshot(builders.target("gpu"), builders.target("cpu"))
     assert [s.name for s in assess_all(snapshot)] == ["gpu", "cpu"]
+
+
+SILENT: dict[str, tuple[dict[str, Any], PodProblem | None]] = {
+    "it is ready": ({"ready": True}, None),
+    "it has no node yet": ({"node": None, "unready_since": builders.ago(900)}, None),
+    "nobody knows since when": ({}, None),
+    "it starts": ({"unready_since": builders.ago(180)}, None),
+    "it starts for too long": ({"unready_since": builders.ago(181)}, PodProblem.SLOW),
+    "it stopped answering": ({"started": True, "unready_since": builders.ago(30)}, None),
+    "it stopped answering for good": ({"started": True, "unready_since": builders.ago(31)}, PodProblem.HUNG),
+    "its own status knows more": (
+        {"problem": PodProblem.IMAGE, "unready_since": builders.ago(900)},
+        PodProblem.IMAGE,
+    ),
+}
+
+
+@builders.table(SILENT)
+def test_what_is_wrong_with_a_silent_pod(case: tuple[dict[str, Any], PodProblem | None]) -> None:
+    fields, want = case
+    assert supply.problem_of(builders.pod(**{"ready": False, **fields}), builders.NOW) is want

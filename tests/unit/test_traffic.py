@@ -1,7 +1,7 @@
 from dataclasses import dataclass, field
 
 import builders
-from heteroserve.decide.traffic import Share, apportion, split_traffic
+from heteroserve.decide.traffic import Share, apportion, is_overloaded, split_traffic
 
 
 def share(name: str, ready: int, *, rps: float | None = None, fastest: float | None = None, suspects: int = 0) -> Share:
@@ -92,3 +92,18 @@ def test_the_order_of_summing_does_not_show() -> None:
     """A sum of floats depends on their order by a hair, and a hair decides between equal remainders."""
     capacity = {"a": 300.0, "b": 37.5, "c": 750.0, "d": 15.0}
     assert apportion({name: capacity[name] for name in "cbda"}) == apportion(capacity)
+
+
+SLOW = share("cpu", 2, rps=0.0, fastest=100.0)
+LOADS: dict[str, tuple[float, dict[str, int], bool]] = {
+    "as much as the fast ones carry": (1000.0, {"gpu": 100}, False),
+    "more than they carry": (1000.1, {"gpu": 100}, True),
+    "slower ones help until there is room to spare": (900.0, {"gpu": 83, "cpu": 17}, True),
+    "and are let alone then": (850.0, {"gpu": 83, "cpu": 17}, False),
+}
+
+
+@builders.table(LOADS)
+def test_when_slower_classes_help(case: tuple[float, dict[str, int], bool]) -> None:
+    load_rps, last, want = case
+    assert is_overloaded((share("gpu", 1), SLOW), last, load_rps=load_rps) is want

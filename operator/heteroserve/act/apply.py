@@ -2,7 +2,8 @@
 
 Invariants: nothing is written that is in place already; an object that is not ours is never touched, whatever its
 name; a refused manifest is not sent again before it changes or a minute has passed; a write that is put off ends the
-cycle, because what comes after it may rely on it; only objects with our owner UID are removed.
+cycle, because what comes after it may rely on it; only objects with our owner UID are removed. Whoever writes against
+us does not keep us writing: the same manifest is not sent to the same object twice within five seconds.
 """
 
 from collections.abc import AsyncIterator
@@ -10,22 +11,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from heteroserve import kube
-from heteroserve.act.difference import is_in_place, stamp
+from heteroserve.act.difference import digest, has_foreign_fields, is_in_place, stamp, stamp_of
 from heteroserve.errors import Reject, Retry
-from heteroserve.kube import Kind, Kube
+from heteroserve.kube import Kind, Kube, Object
 from heteroserve.model.deployment import InferenceDeployment
 from heteroserve.model.outcome import Outcome, Refusal
 from heteroserve.observe.store import Store
 from heteroserve.render.metadata import CLASS_LABEL, Manifest
 
 REFUSAL_SECONDS = 60.0
+REPAIR_SECONDS = 5.0
 
 Address = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    """What the API server made of which manifest, and when: what it writes otherwise, or others hold, is no change."""
+
+    stamp: str
+    live: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Refused:
-    manifest: Manifest
+    stamp: str
     until: float
     refusal: Refusal
 
@@ -36,7 +47,7 @@ class Writer:
     def __init__(self, api: Kube, store: Store) -> None:
         self._kube = api
         self._store = store
-        self._settled: dict[Address, tuple[Manifest, Any]] = {}
+        self._settled: dict[Address, _Settled] = {}
         self._refused: dict[Address, _Refused] = {}
 
     async def act(
@@ -54,9 +65,9 @@ class Writer:
         refused: list[Refusal] = []
         postponed = None
         try:
-            for manifest in manifests:
+            for manifest in map(stamp, manifests):
                 try:
-                    written += await self._ensure(deployment, stamp(manifest), monotonic)
+                    written += await self._ensure(deployment, manifest, monotonic)
                 except Reject as rejection:
                     refused.append(self._remember(manifest, rejection, monotonic))
             async for removed in self._prune(deployment, manifests, untouched):
@@ -77,31 +88,49 @@ class Writer:
     async def _ensure(self, deployment: InferenceDeployment, manifest: Manifest, monotonic: float) -> list[str]:
         kind, address = kube.BY_KIND[manifest["kind"]], address_of(manifest)
         live = self._store.get(kind, address[1:])
-        if live is not None and self._is_settled(address, manifest, live):
+        if live is not None and self._is_left_alone(manifest, live, monotonic):
             return []
-        held = self._refused.get(address)
-        if held and held.until > monotonic and held.manifest == manifest:
-            raise Reject(held.refusal.reason, held.refusal.message)
+        held = self._held(manifest, monotonic)
+        if held:
+            raise Reject(held.reason, held.message)
         live = live or await self._kube.get(kind, address[1], address[2])
         if live is not None:
             _check_ownership(deployment, kind, live)
-        applied = await self._kube.apply(kind, manifest)
-        self._store.put(kind, applied)
-        self._settled[address] = (manifest, _lasting(self._store.get(kind, address[1:])))
+        self._store.put(kind, await self._write(kind, manifest))
+        written = _lasting(self._store.get(kind, address[1:]))
+        self._settled[address] = _Settled(stamp=stamp_of(manifest), live=written, at=monotonic)
         self._refused.pop(address, None)
         return [f"{kind.kind}/{address[2]}"]
 
-    def _is_settled(self, address: Address, manifest: Manifest, live: Manifest) -> bool:
-        """Whether it is in place: as we wrote it, or as the server wrote what we sent."""
-        return is_in_place(manifest, live) or self._settled.get(address) == (manifest, _lasting(live))
+    async def _write(self, kind: Kind, manifest: Manifest) -> Object:
+        """Applies it. A field that somebody else added is not taken away by that, so where none may be, all are."""
+        applied = await self._kube.apply(kind, manifest)
+        if not has_foreign_fields(manifest, applied):
+            return applied
+        _, namespace, name = address_of(manifest)
+        return await self._kube.replace_spec(kind, namespace, name, manifest["spec"], uid=applied["metadata"]["uid"])
+
+    def _is_left_alone(self, manifest: Manifest, live: Manifest, monotonic: float) -> bool:
+        """Whether it is in place, as we wrote it or as the server wrote what we sent, or was written just now."""
+        if is_in_place(manifest, live):
+            return True
+        settled = self._settled.get(address_of(manifest))
+        if settled is None or settled.stamp != stamp_of(manifest):
+            return False
+        return monotonic < settled.at + REPAIR_SECONDS or settled.live == _lasting(live)
+
+    def _held(self, manifest: Manifest, monotonic: float) -> Refusal | None:
+        """What was said of this very manifest less than a minute ago."""
+        held = self._refused.get(address_of(manifest))
+        return held.refusal if held and held.until > monotonic and held.stamp == stamp_of(manifest) else None
 
     def _remember(self, manifest: Manifest, rejection: Reject, monotonic: float) -> Refusal:
-        address, stamped = address_of(manifest), stamp(manifest)
-        held = self._refused.get(address)
-        if held and held.until > monotonic and held.manifest == stamped:
-            return held.refusal
+        held = self._held(manifest, monotonic)
+        if held:
+            return held
         refusal = Refusal(reason=rejection.reason, message=rejection.message)
-        self._refused[address] = _Refused(manifest=stamped, until=monotonic + REFUSAL_SECONDS, refusal=refusal)
+        until = monotonic + REFUSAL_SECONDS
+        self._refused[address_of(manifest)] = _Refused(stamp=stamp_of(manifest), until=until, refusal=refusal)
         return refusal
 
     async def _prune(
@@ -128,9 +157,9 @@ def address_of(manifest: Manifest) -> Address:
     return manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"]
 
 
-def _lasting(live: dict[str, Any]) -> dict[str, Any]:
-    """An object without its status, which changes by itself."""
-    return {name: value for name, value in live.items() if name != "status"}
+def _lasting(live: dict[str, Any]) -> str:
+    """The digest of an object without its status, which changes by itself."""
+    return digest({name: value for name, value in live.items() if name != "status"})
 
 
 def _owners(live: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,16 +11,16 @@
 A new signal enters in `demand` or `supply`, a new witness in `health`, a new rule in the step that it belongs to.
 """
 
-from heteroserve.decide.demand import estimate_demand
+from heteroserve.decide.demand import FRESH, estimate_demand
 from heteroserve.decide.explain import record_changes
 from heteroserve.decide.health import Health, assess_health
 from heteroserve.decide.hold import as_it_is
 from heteroserve.decide.retired import plan_retired, share_of_retired, unlisted
 from heteroserve.decide.sequence import drain_before_removal
 from heteroserve.decide.sizing import Wanted, size
-from heteroserve.decide.stabilise import Present, Settled, stabilise
+from heteroserve.decide.stabilise import Present, Settled, Window, stabilise
 from heteroserve.decide.supply import Supply, assess_supply, suspect_pods
-from heteroserve.decide.traffic import Share, split_traffic
+from heteroserve.decide.traffic import Share, is_overloaded, split_traffic
 from heteroserve.model.plan import LIMITS, ClassPlan, Demand, Plan, Why
 from heteroserve.model.snapshot import Snapshot
 
@@ -42,9 +42,8 @@ def decide(snapshot: Snapshot) -> Plan:
         for s in supplies
         if s.hardware
     )
-    window, concern = snapshot.deployment.scaling.scale_down_window_seconds, health.first_concern(snapshot.pods)
-    wished = stabilise(wanted, present, demand, window_seconds=window, now=snapshot.now, concern=concern)
-    settled = drain_before_removal(wished, snapshot.replicas, _routed(snapshot))
+    wished = stabilise(wanted, present, demand, _window(snapshot), concern=health.first_concern(snapshot.pods))
+    settled = drain_before_removal(wished, snapshot.replicas, _programmed(snapshot))
     weights = _weigh(snapshot, supplies, health, wished, demand)
     classes = tuple(_plan_class(s, wanted, settled, snapshot, weights) for s in supplies)
     needed = demand.rps is None or ready_rps < demand.rps
@@ -60,8 +59,26 @@ def decide(snapshot: Snapshot) -> Plan:
 
 
 def _size(snapshot: Snapshot, supplies: tuple[Supply, ...], demand: Demand) -> dict[str, Wanted]:
-    """The sizing for the demand; without any figure, for none: stabilising then keeps what is there."""
-    return size(supplies, demand.rps or 0.0, snapshot.deployment.scaling.budget_per_hour)
+    """The sizing for the demand; without any figure, for none: stabilising then keeps what is there.
+
+    What is not there any more (somebody deleted a Deployment) is then sized for the last demand that was known.
+    """
+    budget = snapshot.deployment.scaling.budget_per_hour
+    wanted = size(supplies, demand.rps or 0.0, budget)
+    if demand.rps is not None or snapshot.memory.demand_rps is None:
+        return wanted
+    remembered = size(supplies, snapshot.memory.demand_rps, budget)
+    return {name: want if name in snapshot.replicas else remembered[name] for name, want in wanted.items()}
+
+
+def _window(snapshot: Snapshot) -> Window:
+    told = next((c.reason for c in snapshot.memory.conditions if c.type == "MetricsAvailable"), FRESH)
+    return Window(
+        now=snapshot.now,
+        seconds=snapshot.deployment.scaling.scale_down_window_seconds,
+        blind_until_now=told != FRESH,
+        fresh_seconds=snapshot.cluster.metrics_window_seconds,
+    )
 
 
 def _weigh(
@@ -75,7 +92,9 @@ def _weigh(
         usual = min((s.replica_rps for s in shares if s.replica_rps > 0), default=1.0)
         others = (name for name in unlisted(snapshot) if name not in snapshot.unroutable)
         shares += [share_of_retired(name, snapshot, health, usual) for name in others]
-    overloaded = (demand.rps or 0.0) * snapshot.deployment.scaling.target_utilisation > ready_rps
+    last_known = demand.rps if demand.rps is not None else snapshot.memory.demand_rps
+    load_rps = (last_known or 0.0) * snapshot.deployment.scaling.target_utilisation
+    overloaded = is_overloaded(tuple(shares), _routed(snapshot), load_rps=load_rps)
     weights = split_traffic(tuple(shares), _routed(snapshot), overloaded=overloaded)
     return {**dict.fromkeys(unlisted(snapshot), 0), **weights}
 
@@ -122,12 +141,19 @@ def _plan_class(
 
 def _retired(snapshot: Snapshot, health: Health, weights: dict[str, int], *, needed: bool) -> list[str]:
     """Classes taken out of the spec that still carry traffic, by our wish or by the route, or will when trusted."""
-    routed = _routed(snapshot)
+    routed = _programmed(snapshot)
     return [
         name
         for name in unlisted(snapshot)
         if weights[name] > 0 or routed.get(name, 0) > 0 or (needed and suspect_pods(snapshot, health, name))
     ]
+
+
+def _programmed(snapshot: Snapshot) -> dict[str, int]:
+    """The weights that gateways may still follow: while one is behind, any class may have traffic."""
+    if snapshot.route and snapshot.route.behind:
+        return dict.fromkeys(snapshot.replicas, 1)
+    return _routed(snapshot)
 
 
 def _routed(snapshot: Snapshot) -> dict[str, int]:

@@ -6,13 +6,22 @@ removed only when every signal that should be there is there and fresh. Missing 
 
 import math
 
+from heteroserve.decide.supply import problem_of
 from heteroserve.model.plan import Demand
 from heteroserve.model.snapshot import Snapshot
+
+FRESH = "MetricsFresh"
+"""The reason when nothing is missing."""
 
 QUEUE_SHARE = 0.5
 """Waiting for more than this share of the latency objective means that there are too few replicas."""
 
 GROWTH_WHILE_QUEUEING = 1.1
+BUSY_SHARE = 0.7
+"""Below this share of what is ready, and with all requests answered, waiting has another cause than few replicas."""
+
+MOST_WHILE_QUEUEING = 4.0
+"""However long requests wait: no more than this many times the rate that was measured is planned for."""
 
 BACKLOG_SECONDS = 10.0
 """Requests that wait inside Triton are demand that was not served yet: work them off within this time."""
@@ -32,16 +41,17 @@ def estimate_demand(snapshot: Snapshot, ready: int, ready_rps: float) -> Demand:
         return _nothing("MetricsMissing", "neither the gateway nor Triton has a sample of this deployment")
     rps = max(rates) + (backlog or 0.0) / BACKLOG_SECONDS
     missing = _missing(snapshot, ready, offered=offered, served=served, backlog=backlog)
-    if _queues_grow(snapshot):
+    busy = rps >= BUSY_SHARE * ready_rps or (offered or 0.0) * BUSY_SHARE > (served or 0.0)
+    if busy and _queues_grow(snapshot):
         return Demand(
-            rps=max(rps, GROWTH_WHILE_QUEUEING * ready_rps),
+            rps=max(rps, min(GROWTH_WHILE_QUEUEING * ready_rps, MOST_WHILE_QUEUEING * rps)),
             may_shrink=False,
             reason="QueuesGrow",
             message="requests wait inside Triton for half of the latency objective and more: the profile promised more",
         )
     if missing:
         return Demand(rps=rps, may_shrink=False, reason="MetricsPartial", message=f"no fresh samples of: {missing}")
-    return Demand(rps=rps, may_shrink=True, reason="MetricsFresh", message="all signals are present and fresh")
+    return Demand(rps=rps, may_shrink=True, reason=FRESH, message="all signals are present and fresh")
 
 
 def _queues_grow(snapshot: Snapshot) -> bool:
@@ -50,7 +60,7 @@ def _queues_grow(snapshot: Snapshot) -> bool:
     Looked at only while no replica is on its way: what comes next may already be the answer.
     """
     queue = usable(snapshot.signals.queue_milliseconds)
-    coming = any(not (p.ready or p.terminating or p.problem) for p in snapshot.pods)
+    coming = any(not (p.ready or p.terminating or problem_of(p, snapshot.now)) for p in snapshot.pods)
     limit = QUEUE_SHARE * snapshot.deployment.objective.latency_milliseconds
     return queue is not None and queue > limit and not coming
 

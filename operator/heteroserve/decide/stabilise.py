@@ -3,7 +3,8 @@
 Pure. Growing is prompt and bounded per cycle; shrinking needs a reason to trust it:
 
 1. no shrinking while a pod, or a node below one, is not trusted, and none without fresh metrics;
-2. fewer replicas were wanted all through the window, and then only down to the most wanted meanwhile;
+2. fewer replicas were wanted all through the window, and then only down to the most wanted meanwhile; after a moment
+   without fresh metrics the window goes on, but not to its end before a while of fresh ones;
 3. one class at a time, at most half of it per cycle;
 4. make before break: what stays *ready* must carry the demand.
 
@@ -16,7 +17,7 @@ takes the place of a living one nor counts against maxReplicas.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from heteroserve.decide.sizing import Wanted
 from heteroserve.decide.supply import Supply
@@ -51,21 +52,30 @@ class Present:
         return min(self.replicas or 0, self.supply.target.max_replicas + self.supply.lost)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """How long fewer replicas must have been wanted. `blind_until_now`: the cycle before had no fresh metrics."""
+
+    now: datetime
+    seconds: float
+    blind_until_now: bool = False
+    fresh_seconds: float = 30.0
+    """How much of the window must be left after such a cycle."""
+
+    def since(self, pending: PendingScaleDown | None) -> datetime:
+        """When fewer began to be wanted, as far as that counts."""
+        if pending is None:
+            return self.now
+        latest = self.now - timedelta(seconds=max(0.0, self.seconds - self.fresh_seconds))
+        return max(pending.since, latest) if self.blind_until_now else pending.since
+
+
 def stabilise(
-    wanted: Mapping[str, Wanted],
-    present: tuple[Present, ...],
-    demand: Demand,
-    *,
-    window_seconds: int,
-    now: datetime,
-    concern: str = "",
+    wanted: Mapping[str, Wanted], present: tuple[Present, ...], demand: Demand, window: Window, *, concern: str = ""
 ) -> dict[str, Settled]:
     """The wanted replicas, as far as this cycle may go. `concern`: what cannot be trusted, if there is anything."""
     held = _freeze(demand, concern)
-    settled = {
-        p.supply.name: _follow(_besides_lost(wanted[p.supply.name], p.supply), p, held, window_seconds, now)
-        for p in present
-    }
+    settled = {p.supply.name: _follow(_besides_lost(wanted[p.supply.name], p.supply), p, held, window) for p in present}
     shrinking = sorted(
         (p for p in present if settled[p.supply.name].replicas < p.bounded),
         key=lambda p: (-p.supply.price, p.supply.name),
@@ -97,9 +107,7 @@ def _besides_lost(want: Wanted, supply: Supply) -> Wanted:
     return replace(want, replicas=alive + supply.lost, why=Why.FAILOVER, message=message)
 
 
-def _follow(
-    want: Wanted, present: Present, held: tuple[Why, str] | None, window_seconds: int, now: datetime
-) -> Settled:
+def _follow(want: Wanted, present: Present, held: tuple[Why, str] | None, window: Window) -> Settled:
     bounded = present.bounded
     if present.replicas is None:
         return Settled(replicas=want.replicas, why=want.why, message=want.message)
@@ -107,8 +115,15 @@ def _follow(
         return _grow(want, bounded)
     if held:
         why, message = held
-        return Settled(replicas=bounded, why=why, message=f"kept at {bounded}: {message}")
-    return _shrink(want, bounded, present.pending, window_seconds, now)
+        waits = _remember(present.pending, want.replicas, bounded)
+        return Settled(replicas=bounded, why=why, message=f"kept at {bounded}: {message}", pending=waits)
+    return _shrink(want, bounded, present.pending, window)
+
+
+def _remember(pending: PendingScaleDown | None, wanted: int, current: int) -> PendingScaleDown | None:
+    """What waits, and the most that was wanted meanwhile; nothing waits any more if that is all there is."""
+    most = max(wanted, pending.replicas) if pending else current
+    return replace(pending, replicas=most) if pending and most < current else None
 
 
 def _grow(want: Wanted, current: int) -> Settled:
@@ -118,17 +133,15 @@ def _grow(want: Wanted, current: int) -> Settled:
     return Settled(replicas=want.replicas, why=want.why, message=want.message)
 
 
-def _shrink(
-    want: Wanted, current: int, pending: PendingScaleDown | None, window_seconds: int, now: datetime
-) -> Settled:
+def _shrink(want: Wanted, current: int, pending: PendingScaleDown | None, window: Window) -> Settled:
     pending = PendingScaleDown(
-        since=pending.since if pending else now,
+        since=window.since(pending),
         replicas=min(current, max(want.replicas, pending.replicas if pending else 0)),
     )
     if pending.replicas == current:  # as many were wanted meanwhile: the window starts with what is wanted from now on
-        pending = PendingScaleDown(since=now, replicas=want.replicas)
-    if (now - pending.since).total_seconds() < window_seconds:
-        message = f"down to {pending.replicas} when the demand stays low for {window_seconds} s"
+        pending = PendingScaleDown(since=window.now, replicas=want.replicas)
+    if (window.now - pending.since).total_seconds() < window.seconds:
+        message = f"down to {pending.replicas} when the demand stays low for {window.seconds:g} s"
         return Settled(replicas=current, why=Why.STABILISING, message=message, pending=pending)
     target = max(pending.replicas, current - max(1, current // 2))
     # the way to none takes one more cycle, in which the traffic leaves: the window must not start anew meanwhile

@@ -6,11 +6,13 @@ Pure. What Kubernetes says of nodes and pods is judged here and nowhere else; wh
 - a node is *open* when, besides, a new pod may be placed on it (not cordoned, not being deleted, taints tolerated);
 - a pod counts only on a node that serves; a pod on a node that the cluster no longer knows counts nowhere;
 - a pod that is not trusted carries nothing, and nothing new is counted on where a node is not.
+- a pod that is not ready counts as coming for a while, and after that as one with a problem.
 """
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 
 from heteroserve.decide.health import Health
@@ -18,6 +20,12 @@ from heteroserve.model.deployment import ClassTarget, Objective, ProfilePoint
 from heteroserve.model.fleet import HardwareClass, Node
 from heteroserve.model.plan import Suspicion
 from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
+
+STARTS_WITHIN_SECONDS = 180.0
+"""A model that takes longer to load may still come; until it does, nobody counts on it."""
+
+HUNG_AFTER_SECONDS = 30.0
+"""A pod that was ready and has not been for so long is not coming back by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +35,8 @@ class Supply:
     `replica_rps` is the capacity of one replica within the objective at the target utilisation, 0 when it cannot meet
     the objective; `fastest_rps` ignores the objective (better slow than not at all). `room` is how many replicas the
     usable nodes can hold, `None` when devices do not bound it. `ready` pods are those that are trusted; `suspects` are
-    worth a try when no pod of any class is. `placed` pods stand on a serving node without a problem and are not lost.
+    worth a try when no pod of any class is. `placed` pods stand on a serving node without a problem and are not lost;
+    `problems` are those of pods that are not lost either: what is lost is replaced, and not counted a second time.
     `refusal` is why Kubernetes creates no more of them; `reachable` whether a route can lead to them; `unreadable`
     what is wrong with a HardwareClass that is there and yet not known.
     """
@@ -109,10 +118,11 @@ def _staying(snapshot: Snapshot, class_name: str) -> tuple[Pod, ...]:
 
 def _assess(snapshot: Snapshot, health: Health, target: ClassTarget) -> Supply:
     hardware = snapshot.hardware.get(target.name)
-    pods = _staying(snapshot, target.name)
     members = [n for n in snapshot.nodes if hardware is not None and hardware.selects(n)]
     serving = {n.name for n in members if serves(n, hardware)}
-    placed = [p for p in pods if p.node in serving and not health.lost(p)]
+    pods = _staying(snapshot, target.name)
+    alive = [_with_problem(p, serving, snapshot.now) for p in pods if not health.lost(p)]
+    placed = [p for p in alive if p.node in serving]
     open_nodes = [n for n in members if hardware is not None and is_open(n, hardware) and health.accepts(n)]
     objective = snapshot.deployment.objective
     usable = [p for p in target.points if is_sound(p) and latency(p, objective) <= objective.latency_milliseconds]
@@ -129,11 +139,26 @@ def _assess(snapshot: Snapshot, health: Health, target: ClassTarget) -> Supply:
         placed=sum(p.ready or p.problem is None for p in placed),
         suspects=suspect_pods(snapshot, health, target.name),
         suspicions=health.suspicions(pods),
-        problems=tuple(p for p in pods if p.problem is not None and not p.ready),
+        problems=tuple(p for p in alive if p.problem is not None and not p.ready),
         refusal=snapshot.refusals.get(target.name, ""),
         unreadable=snapshot.unreadable_hardware.get(target.name, ""),
         reachable=not snapshot.gateways or target.name not in snapshot.unroutable,
     )
+
+
+def _with_problem(pod: Pod, serving: set[str], now: datetime) -> Pod:
+    """On a node that does not serve, silence is the node's."""
+    return replace(pod, problem=problem_of(pod, now)) if pod.node in serving else pod
+
+
+def problem_of(pod: Pod, now: datetime) -> PodProblem | None:
+    """Why a pod is not serving: what its own status tells, or how long it has been silent."""
+    if pod.ready or pod.problem or pod.node is None or pod.unready_since is None:
+        return pod.problem
+    silent_seconds = (now - pod.unready_since).total_seconds()
+    if pod.started:
+        return PodProblem.HUNG if silent_seconds > HUNG_AFTER_SECONDS else None
+    return PodProblem.SLOW if silent_seconds > STARTS_WITHIN_SECONDS else None
 
 
 def serves(node: Node, hardware: HardwareClass | None) -> bool:

@@ -1,9 +1,10 @@
 """Traffic: the split of the requests between the classes, from what is ready now.
 
-Pure, closed-form and free of metrics: this is the part that must work when everything else is gone. Weights are
-integers that sum to 100 (largest remainder, ties broken by name), in proportion to ready capacity; a class without a
-ready replica has weight 0. When nothing at all is ready, replicas that are not trusted are better than nothing; when
-there is none of these either, the last weights stay: they are as good as any, and right again first.
+Pure and closed-form: this is the part that must work when everything else is gone. No metrics are needed; a demand
+that is known to be too large lets classes help that do not meet the objective. Weights are integers that sum to 100
+(largest remainder, ties broken by name), in proportion to ready capacity; a class without a ready replica has weight 0.
+When nothing at all is ready, replicas that are not trusted are better than nothing; when there is none of these either,
+the last weights stay: they are as good as any, and right again first.
 """
 
 import math
@@ -11,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 TOTAL = 100
+
+ROOM_TO_SPARE = 0.85
+"""The share of their capacity below which the classes that meet the objective are let alone again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,16 @@ class Share:
     replica_rps: float
     fastest_rps: float
     suspects: int = 0
+
+
+def is_overloaded(shares: tuple[Share, ...], last: Mapping[str, int], *, load_rps: float) -> bool:
+    """Whether the classes that meet the objective cannot carry the load, so that slower ones must help.
+
+    The last split is the memory: once slower ones help, they do until the others have room to spare.
+    """
+    within_rps = math.fsum(s.ready * s.replica_rps for s in shares)
+    helping = any(s.replica_rps <= 0 < last.get(s.name, 0) for s in shares)
+    return load_rps > within_rps * (ROOM_TO_SPARE if helping else 1.0)
 
 
 def split_traffic(shares: tuple[Share, ...], last: Mapping[str, int], *, overloaded: bool = False) -> dict[str, int]:

@@ -22,11 +22,13 @@ class PodProblem(StrEnum):
     MODEL = "ModelLoadFailed"
     CRASH = "ContainerCrashed"
     CONFIG = "PodConfigInvalid"
+    SLOW = "StartingSlowly"
+    HUNG = "ModelNotAnswering"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """A Triton pod of ours."""
+    """A Triton pod of ours. `started`: it was ready once. `unready_since`: when it stopped being so, or was made."""
 
     name: str
     uid: str
@@ -34,6 +36,8 @@ class Pod:
     node: str | None = None
     ready: bool = False
     terminating: bool = False
+    started: bool = False
+    unready_since: datetime | None = None
     created: datetime | None = None
     problem: PodProblem | None = None
     message: str = ""
@@ -122,9 +126,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteState:
-    """The HTTPRoute as it stands: weights by class name, and what the gateway says of it."""
+    """The routes as they stand: weights by class name, the higher of the two, and what the gateways say.
+
+    `behind`: a gateway that took a route has not looked at it since it was changed.
+    """
 
     weights: Mapping[str, int]
+    behind: bool = False
     accepted: bool | None = None
     message: str = ""
 

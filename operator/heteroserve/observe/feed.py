@@ -4,11 +4,12 @@ An event carries a key, never data to decide from: decisions see the store, and 
 """
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 from heteroserve import kube
 from heteroserve.kube import Kind, Kube, Object
 from heteroserve.model.deployment import Key
-from heteroserve.observe.store import Store, name_of
+from heteroserve.observe.store import Store, name_of, read
 from heteroserve.render.metadata import DEPLOYMENT_LABEL
 from heteroserve.wake import Call, Subject
 
@@ -31,13 +32,15 @@ class Feed:
             for subject in self._concerned(kind, raw):
                 self._ring(subject, call)
 
-    async def resync(self, api: Kube) -> None:
-        """Lists everything anew and rings for what changed unnoticed. Raises `Retry` when the API server is away."""
-        for kind in kube.OBSERVED:
-            before = self._store.names(kind)
-            objects = await api.list(kind)
-            if self._store.replace(kind, objects, before):
-                self.everybody(Call.CHANGE)
+    async def resync(self, api: Kube, kind: Kind) -> None:
+        """Lists a kind anew and rings for what changed unnoticed. Raises `Retry` when the API server is away."""
+        before = self._store.names(kind)
+        changed = self._store.replace(kind, await api.list(kind, partial(read, kind)), before)
+        if changed:
+            self.everybody(Call.CHANGE)
+        if kind is kube.INFERENCE_DEPLOYMENT:  # what is gone is nobody any more, and is rung for all the same
+            for name in set(changed) - self._store.names(kind):
+                self._ring(subject_of(kind, *name), Call.CHANGE)
 
     def everybody(self, call: Call) -> None:
         """Rings for every object that is reconciled."""
@@ -61,10 +64,10 @@ class Feed:
     def _concerned(self, kind: Kind, raw: Object) -> Iterable[Subject]:
         if kind is kube.INFERENCE_DEPLOYMENT:
             return [subject_of(kind, *name_of(raw))]
+        if not kind.namespaced:
+            return self.subjects()  # a node or a hardware class may concern anybody
         owner = raw["metadata"].get("labels", {}).get(DEPLOYMENT_LABEL)
-        if owner and kind.namespaced:
-            return [subject_of(kube.INFERENCE_DEPLOYMENT, raw["metadata"]["namespace"], owner)]
-        return self.subjects()  # a node or a hardware class may concern anybody
+        return [subject_of(kube.INFERENCE_DEPLOYMENT, raw["metadata"]["namespace"], owner)] if owner else []
 
 
 def subject_of(kind: Kind, namespace: str, name: str) -> Subject:

@@ -28,6 +28,9 @@ EVERY_SECONDS = 5.0
 LONGEST_LEASE_SECONDS = 2 * LEASE_EXPIRED_SECONDS
 """Kubernetes' default. A kubelet renews four times in that; one that does so less often cannot be judged by 20 s."""
 
+Renewal = tuple[str, tuple[datetime | None, int]]
+"""A node, when it renewed by its own clock, and for how many seconds it then holds."""
+
 Ring = Callable[[frozenset[str]], None]
 """Takes nodes whose Lease has expired, or is not expired any more."""
 
@@ -54,14 +57,17 @@ class Leases:
         while True:
             now = asyncio.get_running_loop().time()  # before asking: the answer may be long in coming
             try:
-                self.learn(await api.list(kube.LEASE, NAMESPACE) or (), now, datetime.now(UTC))
+                self.learn(await api.list(kube.LEASE, read, NAMESPACE) or (), now, datetime.now(UTC))
                 self._complaint = ""
             except HeteroserveError as error:
                 self.forget()
                 self._complain(error)
+            except Exception:  # noqa: BLE001 -- a bug costs the heartbeats, and nothing else
+                self.forget()
+                LOGGER.exception("listing the heartbeats of nodes failed")
             await asyncio.sleep(EVERY_SECONDS)
 
-    def learn(self, leases: Iterable[Object], now: float, wall: datetime) -> None:
+    def learn(self, leases: Iterable[Renewal], now: float, wall: datetime) -> None:
         """Takes a listing in, as of `now` by our clock and `wall` by everybody's."""
         renewed = _times(leases)
         first = _ages_by_wall_clock(renewed, wall) if self._starting else {}
@@ -91,10 +97,14 @@ class Leases:
         self._complaint = error.reason
 
 
-def _times(leases: Iterable[Object]) -> dict[str, datetime]:
+def read(raw: Object) -> Renewal:
+    """What is kept of a Lease."""
+    return raw["metadata"]["name"], parse_lease(raw)
+
+
+def _times(leases: Iterable[Renewal]) -> dict[str, datetime]:
     """When each node renewed by its own clock, of those that renew often enough."""
-    parsed = {raw["metadata"]["name"]: parse_lease(raw) for raw in leases}
-    return {node: time for node, (time, seconds) in parsed.items() if time and seconds <= LONGEST_LEASE_SECONDS}
+    return {node: time for node, (time, seconds) in leases if time and seconds <= LONGEST_LEASE_SECONDS}
 
 
 def _ages_by_wall_clock(renewed: Mapping[str, datetime], wall: datetime) -> dict[str, float]:

@@ -23,9 +23,10 @@ from heteroserve.model.snapshot import Pod, Signals
 from heteroserve.observe.bounded import BoundedAdapter
 
 ENVOY_CLUSTER = re.compile(r"^(httproute|grpcroute)/([^/]+)/([^/]+)/rule/")
-GATEWAY = '{envoy_cluster_name=~"(httproute|grpcroute)/.+"}'
-NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError)
-"""What reading an answer raises that is none of Prometheus': a proxy's page, a result of another kind."""
+ROUTES = 'envoy_cluster_name=~"(httproute|grpcroute)/.+"'
+NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading an answer raises that is none of Prometheus': a proxy's page, a result of another kind, a number or a
+depth beyond all bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +64,14 @@ class Prometheus:
     The threads are our own and as many as there are queries: whatever holds them, it holds nobody else's.
     """
 
-    def __init__(self, url: str, *, window_seconds: int, timeout_seconds: float) -> None:
+    def __init__(self, url: str, *, gateways: Sequence[str], window_seconds: int, timeout_seconds: float) -> None:
+        """`gateways` are the namespaces of the gateways' proxies: of requests, nobody else's word is taken."""
         session = requests.Session()
         self._client = PrometheusConnect(url=url, session=session)
         for address in ("http://", "https://", url):  # wherever a redirect leads; in place of what the client mounted
             session.mount(address, BoundedAdapter(3 * timeout_seconds))  # ends what `fetch` has given up
+        # names of namespaces mean themselves in a regular expression; without any, one that no namespace can have
+        self._proxies = f'{{{ROUTES},namespace=~"{"|".join(gateways) or "-"}"}}'
         self._window = f"[{window_seconds}s]"
         self._timeout = timeout_seconds
         self._threads = ThreadPoolExecutor(len(self._queries()), thread_name_prefix="prometheus")
@@ -86,7 +90,7 @@ class Prometheus:
 
     def _queries(self) -> dict[str, str]:
         window = self._window
-        total, retries = (f"envoy_cluster_upstream_rq_{name}{GATEWAY}{window}" for name in ("total", "retry"))
+        total, retries = (f"envoy_cluster_upstream_rq_{name}{self._proxies}{window}" for name in ("total", "retry"))
         return {
             "offered": f"sum by (envoy_cluster_name) (rate({total})) - sum by (envoy_cluster_name) (rate({retries}))",
             "served": f"sum by (namespace, pod) (rate(nv_inference_request_success{window}))",
@@ -96,7 +100,7 @@ class Prometheus:
                 f" / sum by (namespace, pod) (rate(nv_inference_request_success{window})) / 1000"
             ),
             # several proxies may have ejected the same replica
-            "ejected": f"max by (envoy_cluster_name) (envoy_cluster_outlier_detection_ejections_active{GATEWAY})",
+            "ejected": f"max by (envoy_cluster_name) (envoy_cluster_outlier_detection_ejections_active{self._proxies})",
             "age": "time() - max by (namespace, pod) (timestamp(nv_inference_pending_request_count))",
         }
 
@@ -116,10 +120,21 @@ def signals_for(samples: FleetSamples, key: Key, pods: Sequence[Pod], window_sec
         offered_rps=samples.offered_rps.get(key),
         served_rps=_total(s.served_rps for s in known),
         backlog=_total(s.backlog for s in known),
-        queue_milliseconds=max((q for s in known if (q := s.queue_milliseconds) is not None and q >= 0), default=None),
+        queue_milliseconds=_mean_wait(known),
         missing_pods=silent,
         age_seconds=_newest(s for p, s in found if not p.terminating),
     )
+
+
+def _mean_wait(samples: Sequence[PodSample]) -> float | None:
+    """How long a request waits, whichever pod it met: one sick pod is not the deployment."""
+    known = [
+        (s.queue_milliseconds, s.served_rps)
+        for s in samples
+        if s.queue_milliseconds is not None and s.served_rps is not None and s.queue_milliseconds >= 0 < s.served_rps
+    ]
+    served = sum(rps for _, rps in known)
+    return sum(wait * rps for wait, rps in known) / served if served else None
 
 
 def _is_complete(sample: PodSample, window_seconds: float) -> bool:

@@ -61,6 +61,8 @@ def parse_pod(raw: Object) -> Pod:
         node=_text(_part(raw, "spec"), "nodeName") or None,
         ready=_text(_part(conditions, "Ready"), "status") == "True",
         terminating=bool(metadata.get("deletionTimestamp")) or ended,
+        started=any(c.get("started") is True for c in _parts(status, "containerStatuses")),
+        unready_since=_unready_since(raw, _part(conditions, "Ready")),
         created=parse_time(metadata.get("creationTimestamp")),
         problem=problem,
         message=message,
@@ -69,6 +71,12 @@ def parse_pod(raw: Object) -> Pod:
         device_unhealthy=any(_text(device, "health") == "Unhealthy" for device in _device_states(status)),
         devices={} if ended else _devices(_limits(raw)),  # an evicted pod stays on record, but holds nothing
     )
+
+
+def _unready_since(raw: Object, ready: Object) -> datetime | None:
+    if _text(ready, "status") == "True":
+        return None
+    return parse_time(ready.get("lastTransitionTime")) or parse_time(raw["metadata"].get("creationTimestamp"))
 
 
 def parse_route(raw: Object, deployment_name: str) -> RouteState:
@@ -81,9 +89,12 @@ def parse_route(raw: Object, deployment_name: str) -> RouteState:
         if _text(b, "name").startswith(prefix)
     }
     verdicts = [c for p in _parts(raw, "status", "parents") for c in _parts(p, "conditions")]
+    generation = _number(raw["metadata"], "generation")
+    behind = any("observedGeneration" in c and _number(c, "observedGeneration") < generation for c in verdicts)
     bad = [c for c in verdicts if _text(c, "type") in {"Accepted", "ResolvedRefs"} and _text(c, "status") == "False"]
     accepted = None if not verdicts else not bad
-    return RouteState(weights=weights, accepted=accepted, message=_cut(_text(bad[0], "message")) if bad else "")
+    message = _cut(_text(bad[0], "message")) if bad else ""
+    return RouteState(weights=weights, behind=behind, accepted=accepted, message=message)
 
 
 def is_rolling(raw: Object) -> bool:

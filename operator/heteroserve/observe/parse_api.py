@@ -1,6 +1,7 @@
 """Our own kinds as values of the model: the API's models read them, defaults included, and nothing validates twice.
 
-The status is read back for one purpose: it remembers what the last decision must not forget.
+The status is read back for one purpose: it remembers what the last decision must not forget. It is read on its own, so
+that one that cannot be read keeps nobody from the spec.
 """
 
 from typing import Any
@@ -27,7 +28,7 @@ from heteroserve.model.snapshot import ConditionState, DecisionRecord, Memory, P
 
 def parse_deployment(raw: dict[str, Any]) -> InferenceDeployment:
     """An InferenceDeployment. Raises `pydantic.ValidationError` for what no CRD of ours lets through."""
-    parsed = v1alpha1.InferenceDeployment.model_validate(raw)
+    parsed = v1alpha1.InferenceDeployment.model_validate({**raw, "status": {}})
     spec, metadata = parsed.spec, parsed.metadata
     budget = spec.scaling.budget
     parents = spec.traffic.gateway.parent_refs if spec.traffic.gateway else ()
@@ -53,7 +54,7 @@ def parse_deployment(raw: dict[str, Any]) -> InferenceDeployment:
 
 def parse_hardware_class(raw: dict[str, Any]) -> HardwareClass:
     """A HardwareClass. Raises `pydantic.ValidationError` for what no CRD of ours lets through."""
-    parsed = v1alpha1.HardwareClass.model_validate(raw)
+    parsed = v1alpha1.HardwareClass.model_validate({**raw, "status": {}})
     spec, resources = parsed.spec, parsed.spec.runtime.resources
     return HardwareClass(
         name=parsed.metadata.name,
@@ -79,8 +80,8 @@ def parse_hardware_class(raw: dict[str, Any]) -> HardwareClass:
 
 
 def parse_memory(raw: dict[str, Any]) -> Memory:
-    """What an InferenceDeployment's status remembers."""
-    status = v1alpha1.InferenceDeployment.model_validate(raw).status
+    """What an InferenceDeployment's status remembers. Raises `ValueError` or `OverflowError` if it cannot be read."""
+    status = v1alpha1.InferenceDeploymentStatus.model_validate(raw.get("status") or {})
     return Memory(
         pending={
             c.name: PendingScaleDown(since=c.pending_scale_down.since, replicas=c.pending_scale_down.replicas)
@@ -100,8 +101,11 @@ def parse_memory(raw: dict[str, Any]) -> Memory:
 
 
 def parse_conditions(status: dict[str, Any]) -> tuple[ConditionState, ...]:
-    """The conditions of a status of either kind."""
-    return tuple(_condition(v1alpha1.Condition.model_validate(c)) for c in status.get("conditions", ()))
+    """The conditions of a status of either kind; none, if they cannot be read: then they start anew."""
+    try:
+        return tuple(_condition(v1alpha1.Condition.model_validate(c)) for c in status.get("conditions", ()))
+    except (ValueError, OverflowError):
+        return ()
 
 
 def _condition(condition: v1alpha1.Condition) -> ConditionState:

@@ -81,9 +81,13 @@ class Observer:
     def _route(self, wish: Wish) -> RouteState | None:
         routes = self._own(kube.HTTP_ROUTE, wish) + self._own(kube.GRPC_ROUTE, wish)
         states = [parse_route(route, wish.deployment.key.name) for route in routes]
-        refused = [state for state in states if state.accepted is False]
-        # the weights are those of the HTTPRoute; what any of the two is refused for is what matters
-        return replace(states[0], accepted=False, message=refused[0].message) if refused else next(iter(states), None)
+        if not states:
+            return None
+        # what any of the two is refused for is what matters, and a class is let go of when both have
+        worst = next((state for state in states if state.accepted is False), states[0])
+        names = {name for state in states for name in state.weights}
+        weights = {name: max(state.weights.get(name, 0) for state in states) for name in sorted(names)}
+        return replace(worst, weights=weights, behind=any(state.behind for state in states))
 
 
 def devices_of(pods: Iterable[Pod]) -> dict[str, dict[str, int]]:

@@ -79,7 +79,9 @@ class Store:
 
     def put(self, kind: Kind, raw: Object) -> bool:
         """Learns an object; true when a fact changed."""
-        name, entry = name_of(raw), _entry(kind, raw)
+        return self._learn(kind, *read(kind, raw))
+
+    def _learn(self, kind: Kind, name: Name, entry: Entry) -> bool:
         old = self._entries[kind.kind].get(name)
         if old is not None and old.uid == entry.uid and old.version > entry.version:
             return False
@@ -102,8 +104,8 @@ class Store:
         self.revision[kind.kind] += 1
         return True
 
-    def replace(self, kind: Kind, objects: Iterable[Object] | None, before: frozenset[Name]) -> list[Name]:
-        """Makes a LIST the truth; returns the names whose facts changed.
+    def replace(self, kind: Kind, objects: Iterable[tuple[Name, Entry]] | None, before: frozenset[Name]) -> list[Name]:
+        """Makes a LIST the truth, of which `read` read every object; returns the names whose facts changed.
 
         `before` are the names known when the LIST was asked for: what was learned meanwhile is kept, and what was
         removed meanwhile stays so.
@@ -111,14 +113,14 @@ class Store:
         self.absent.discard(kind.kind)
         if objects is None:
             self.absent.add(kind.kind)
-        listed = {name_of(raw): raw for raw in objects or ()}
+        listed = dict(objects or ())
         gone = [name for name in before if name not in listed and name in self._entries[kind.kind]]
         for name in gone:
             self._drop(kind, name)
         self.revision[kind.kind] += len(gone)
         removed = self._removed.pop(kind.kind, set())
-        there = {name: raw for name, raw in listed.items() if raw["metadata"].get("uid") not in removed}
-        return gone + [name for name, raw in there.items() if self.put(kind, raw)]
+        there = {name: entry for name, entry in listed.items() if entry.uid not in removed}
+        return gone + [name for name, entry in there.items() if self._learn(kind, name, entry)]
 
     def names(self, kind: Kind) -> frozenset[Name]:
         """Names of all known objects of a kind."""
@@ -173,10 +175,11 @@ def name_of(raw: Object) -> Name:
     return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
 
 
-def _entry(kind: Kind, raw: Object) -> Entry:
+def read(kind: Kind, raw: Object) -> tuple[Name, Entry]:
+    """An object's name, and what is kept of it."""
     metadata = raw["metadata"]
     label = metadata.get("labels", {}).get(DEPLOYMENT_LABEL)
-    return Entry(
+    return name_of(raw), Entry(
         uid=metadata.get("uid", ""),
         version=int(metadata.get("resourceVersion") or 0),
         fact=_FACTS.get(kind.kind, _trim)(raw),
@@ -189,11 +192,19 @@ def _wish(raw: Object) -> Wish | Unreadable:
         raw,
         lambda: Wish(
             deployment=parse_deployment(raw),
-            memory=parse_memory(raw),
+            memory=_memory(raw),
             status=raw.get("status", {}),
             deleting="deletionTimestamp" in raw["metadata"],
         ),
     )
+
+
+def _memory(raw: Object) -> Memory:
+    """What the status remembers: nothing, if it cannot be read. The next status that is written mends it."""
+    try:
+        return parse_memory(raw)
+    except (ValueError, OverflowError):
+        return Memory()
 
 
 def _hardware(raw: Object) -> Hardware | Unreadable:
@@ -238,7 +249,8 @@ def _trim(raw: Object) -> Object:
 
 def _verdicts(status: Object) -> list[Object]:
     """Conditions without their times."""
-    return [{k: c.get(k, "") for k in ("type", "status", "message")} for c in status.get("conditions") or ()]
+    kept = ("type", "status", "message", "observedGeneration")
+    return [{k: c[k] for k in kept if k in c} for c in status.get("conditions") or ()]
 
 
 _FACTS: dict[str, Callable[[Object], Any]] = {

@@ -1,7 +1,8 @@
 """render: Plan in, manifests out, in the order in which they must be written. Pure.
 
 One kind per file, one `build_*` each; a new owned object is a new file and a line here. The order is part of the
-contract: what a route names must exist before the route, and the traffic leaves a class before its replicas do.
+contract: what a route names must exist before the route, the traffic leaves a class before its replicas do, and it
+waits for nothing else, for a write that is put off ends the cycle. No pod is made before the policy that shields it.
 """
 
 from heteroserve.model.plan import ClassPlan, Plan
@@ -20,10 +21,10 @@ def render(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
     deployment, checked = snapshot.deployment, _is_checked(snapshot)
     known = [c for c in plan.classes if c.render]
     return (
-        build_network_policy(deployment, snapshot.cluster),
         build_service(deployment),
         *(build_class_service(deployment, c.name, checked=checked) for c in known),
         *_traffic(snapshot, plan),
+        build_network_policy(deployment, snapshot.cluster),
         *(_workload(snapshot, c) for c in known),
         *(build_disruption_budget(deployment, c.name) for c in known),
     )

@@ -7,13 +7,14 @@ what alerts, `kubectl wait` and GitOps tools look for. Every type is set from th
 
 from collections.abc import Callable
 
+from heteroserve.decide.supply import HUNG_AFTER_SECONDS
 from heteroserve.model.deployment import ClaimSource, ConfigMapSource, ImageSource, ModelSource
 from heteroserve.model.plan import ClassPlan, Why, describe
 from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
 from heteroserve.status.view import Verdict, View
 
 SLOW_START_SECONDS = 20.0
-MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG}
+MODEL_PROBLEMS = {PodProblem.IMAGE, PodProblem.MODEL, PodProblem.CRASH, PodProblem.CONFIG, PodProblem.HUNG}
 CLASS_PROBLEMS = {
     Why.UNKNOWN_CLASS,
     Why.NO_NODES,
@@ -91,7 +92,8 @@ def _model_ready(view: View) -> Verdict:
     broken = [p for p in view.problems if p.problem in MODEL_PROBLEMS]
     if broken:
         first = broken[0]
-        message = f"{first.class_name}: pod {first.name}: {first.message}"
+        said = first.message or f"was ready, and has not been for {HUNG_AFTER_SECONDS:.0f} s"
+        message = f"{first.class_name}: pod {first.name}: {said}"
         return Verdict(status="False", reason=str(first.problem), message=message)
     slow = [p for p in view.snapshot.pods if _starts_slowly(p, view.snapshot)]
     if slow:
@@ -101,7 +103,7 @@ def _model_ready(view: View) -> Verdict:
             f"{pod.class_name}: pod {pod.name} is not ready yet: a large model takes its time, but "
             f"{describe_source(model.source)} must be there with {wanted} in it; kubectl describe pod {pod.name} tells"
         )
-        return Verdict(status="True" if view.ready else "False", reason="StartingSlowly", message=message)
+        return Verdict(status="False", reason=PodProblem.SLOW, message=message)
     if view.ready:
         return Verdict(status="True", reason="ModelLoaded", message="the model is loaded in every ready replica")
     return Verdict(status="Unknown", reason="Starting", message="no replica has loaded the model yet")
@@ -121,7 +123,7 @@ def describe_source(source: ModelSource) -> str:
 
 
 def _starts_slowly(pod: Pod, snapshot: Snapshot) -> bool:
-    waits = not (pod.ready or pod.terminating or pod.problem) and pod.node is not None and pod.created is not None
+    waits = not (pod.ready or pod.started or pod.terminating or pod.problem) and pod.node is not None
     return waits and pod.created is not None and (snapshot.now - pod.created).total_seconds() > SLOW_START_SECONDS
 
 
@@ -192,8 +194,8 @@ def _is_degraded(plan: ClassPlan, view: View) -> bool:
     if plan.ready >= plan.replicas:
         return False
     pods = [p for p in view.snapshot.pods if p.class_name == plan.name and not p.terminating]
-    unserved = sum(p.ready for p in pods) > plan.ready
-    return unserved or any(p.problem for p in pods) or plan.name in view.snapshot.refusals
+    unserved = sum(p.ready or p.started for p in pods) > plan.ready
+    return unserved or plan.name in view.troubled
 
 
 def _short_of_replicas(classes: list[ClassPlan]) -> str:

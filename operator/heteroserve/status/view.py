@@ -1,7 +1,8 @@
 """What a condition is computed from, and what it says. Pure values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from heteroserve.decide.supply import problem_of
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import Plan
 from heteroserve.model.snapshot import Pod, Snapshot
@@ -26,8 +27,11 @@ class View:
 
     @property
     def problems(self) -> tuple[Pod, ...]:
-        """Pods that do not serve, with what is known of why."""
-        return tuple(p for p in self.snapshot.pods if p.problem and not p.terminating and not p.ready)
+        """Pods that do not serve, with what is known of why. Why a lost one is silent, its witnesses tell."""
+        lost = {s.pod for c in self.plan.classes for s in c.suspicions if s.lost}
+        now = self.snapshot.now
+        pods = (p if p.name in lost else replace(p, problem=problem_of(p, now)) for p in self.snapshot.pods)
+        return tuple(p for p in pods if p.problem and not p.terminating and not p.ready)
 
     @property
     def troubled(self) -> frozenset[str]:
