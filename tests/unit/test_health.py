@@ -67,16 +67,18 @@ HEARD = {
         failed=None,
         want=(State.DEAD, (Witness.LEASE, Witness.NODE)),
     ),
-    "the only pod of its class: one witness is enough": Heard(others=(), failed=2, want=(State.DEAD, PROBE)),
+    "the only pod of its class: one witness is enough": Heard(others=(), failed=5, want=(State.DEAD, PROBE)),
+    "but it has to stay silent for a while": Heard(others=(), failed=4, want=(State.SUSPECT, PROBE)),
+    "and a Lease that expired need not": Heard(others=(), failed=None, vitals=EXPIRED, want=(State.DEAD, LEASE)),
     "a pod of another class is no comfort": Heard(
-        others=(builders.pod("gpu-b", node="cpu-1"),), failed=2, want=(State.DEAD, PROBE)
+        others=(builders.pod("gpu-b", node="cpu-1"),), failed=5, want=(State.DEAD, PROBE)
     ),
-    "nor is one that is not ready": Heard(others=(replace(OTHER, ready=False),), failed=2, want=(State.DEAD, PROBE)),
-    "nor one that ends": Heard(others=(replace(OTHER, terminating=True),), failed=2, want=(State.DEAD, PROBE)),
+    "nor is one that is not ready": Heard(others=(replace(OTHER, ready=False),), failed=5, want=(State.DEAD, PROBE)),
+    "nor one that ends": Heard(others=(replace(OTHER, terminating=True),), failed=5, want=(State.DEAD, PROBE)),
     "nor one on a node that the cluster does not know": Heard(
-        others=(replace(OTHER, node="gone"),), failed=2, want=(State.DEAD, PROBE)
+        others=(replace(OTHER, node="gone"),), failed=5, want=(State.DEAD, PROBE)
     ),
-    "nor one that is silent as well": Heard(failed=2, others_failed=2, want=(State.DEAD, PROBE)),
+    "nor one that is silent as well": Heard(failed=5, others_failed=2, want=(State.DEAD, PROBE)),
     "a pod without a node has no node to blame": Heard(pod=builders.pod("cpu-a", node=None, ready=False), failed=None),
     "a pod on a node that the cluster does not know is judged by its own": Heard(
         pod=builders.pod("cpu-a", node="gone"), vitals=EXPIRED, failed=None

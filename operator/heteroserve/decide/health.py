@@ -22,6 +22,9 @@ from heteroserve.model.snapshot import NodeVitals, Pod, Snapshot
 PROBES_FAILED = 2
 """In a row: one may be lost on the way."""
 
+PROBES_FAILED_ALONE = 5
+"""In a row, where no other witness will be heard: a busy moment passes, a dead pod stays silent."""
+
 LEASE_EXPIRED_SECONDS = 20.0
 """The kubelet renews every 10 s: two renewals are missing."""
 
@@ -159,15 +162,24 @@ def _judge(witnesses: Witnesses) -> Verdict:
 
 
 def _believe_where_alone(snapshot: Snapshot, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """A suspect is dead where no other pod of its class answers."""
+    """A suspect is dead where no other pod of its class answers; silence has to last, for replacing costs devices."""
     known = {node.name for node in snapshot.nodes}
     answering = {
         p.class_name
         for p in snapshot.pods
         if p.ready and not p.terminating and p.node in known and verdicts[p.uid].healthy
     }
-    alone = {p.uid for p in snapshot.pods if verdicts[p.uid].state is State.SUSPECT and p.class_name not in answering}
+    alone = {
+        p.uid
+        for p in snapshot.pods
+        if verdicts[p.uid].state is State.SUSPECT and p.class_name not in answering and _lasts(p, verdicts, snapshot)
+    }
     return {uid: replace(v, state=State.DEAD) if uid in alone else v for uid, v in verdicts.items()}
+
+
+def _lasts(pod: Pod, verdicts: Mapping[str, Verdict], snapshot: Snapshot) -> bool:
+    silent_only = verdicts[pod.uid].witnesses == (Witness.PROBE,)
+    return not silent_only or snapshot.probes.get(pod.uid, 0) >= PROBES_FAILED_ALONE
 
 
 def _doubt(snapshot: Snapshot) -> str:
