@@ -26,7 +26,10 @@ async def test_a_thousand_different_images_are_answered_rightly_over_http_and_ov
 
 
 async def test_every_class_gets_its_share(digits_served: Served) -> None:
-    async with digits_served.load(40) as load:  # little enough that no replica is added meanwhile
+    one_each = [c | {"minReplicas": 1, "maxReplicas": 1} for c in digits_served.manifest["spec"]["classes"]]
+    await digits_served.apply(classes=one_each)  # so that no weight changes while shares are counted
+    await digits_served.until(lambda view: serving_everywhere(view) and view.status["replicas"] == 3, within=60)
+    async with digits_served.load(40) as load:
         await asyncio.sleep(25)
         rows = await digits_served.cluster.rows(await digits_served.look(), digits_served.namespace)
         assert load.summary().failed == 0
