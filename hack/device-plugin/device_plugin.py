@@ -119,6 +119,9 @@ async def run(plugin: Plugin, folder: pathlib.Path) -> None:
     while True:
         async with serving(plugin, folder / endpoint):
             sockets = identity(kubelet), identity(folder / endpoint)
+            if None in sockets:  # a kubelet that starts removes all sockets, ours included
+                await asyncio.sleep(POLL_SECONDS)
+                continue
             try:
                 await register(plugin, kubelet, endpoint)
             except grpc.aio.AioRpcError as error:

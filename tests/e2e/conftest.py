@@ -120,6 +120,7 @@ async def digits_served(shared: Served) -> Served:
     """The sample as it was, applied and ready on all three classes."""
     await shared.apply()
     await shared.until(serving_everywhere, within=120)
+    await asyncio.sleep(1)  # the gateway has heard of it
     return shared
 
 

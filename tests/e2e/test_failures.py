@@ -10,6 +10,7 @@ import pytest
 
 from e2e.conftest import Served, serving_everywhere
 from kit.cluster import CLASS_LABEL, HACK, View, device, kubectl, node, run
+from kit.load import Load
 
 OPERATOR = ("-n", "heteroserve-system")
 
@@ -34,6 +35,14 @@ async def killed(victim: str) -> AsyncIterator[None]:
         await node("restore", victim)
 
 
+def nothing_is_lost(load: Load) -> None:
+    """Many requests were sent, and every one was answered rightly."""
+    summary = load.summary()
+    print(summary)  # noqa: T201
+    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
+    assert summary.sent > 2000
+
+
 @pytest.mark.parametrize("name", ["gpu-l4", "cpu-x86"])
 async def test_a_killed_worker_costs_no_request_and_its_class_comes_back_elsewhere(
     digits_served: Served, name: str
@@ -54,10 +63,7 @@ async def test_a_killed_worker_costs_no_request_and_its_class_comes_back_elsewhe
             await digits_served.until(back, within=120)
             print(f"{name}: serving from another node after {time.time() - start:.1f} s")  # noqa: T201
             await asyncio.sleep(5)
-        summary = load.summary()
-    print(summary)  # noqa: T201
-    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
-    assert summary.sent > 2000
+        nothing_is_lost(load)
 
 
 async def test_the_only_worker_of_a_class_is_killed_and_the_class_comes_back_with_it(digits_served: Served) -> None:
@@ -72,10 +78,7 @@ async def test_the_only_worker_of_a_class_is_killed_and_the_class_comes_back_wit
         back = await digits_served.until(serving_everywhere, within=120)
         print(f"{name}: serving {back:.1f} s after its node was restored")  # noqa: T201
         await asyncio.sleep(5)
-        summary = load.summary()
-    print(summary)  # noqa: T201
-    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
-    assert summary.sent > 2000
+        nothing_is_lost(load)
 
 
 async def test_the_operator_is_killed_in_mid_change_and_finishes_it_afterwards(digits_served: Served) -> None:

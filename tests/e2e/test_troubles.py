@@ -149,6 +149,7 @@ async def test_somebody_elses_service_under_the_name_of_a_class_gets_no_request(
     await served.apply(classes=classes)
     await told(served, "Stalled", "NameTaken", f"Service digits-{taken} exists")
     await served.until(lambda view: view.weights == {other: 100, taken: 0}, within=60)
+    await asyncio.sleep(1)  # the gateway has heard of it
     async with served.load(20) as load:
         await asyncio.sleep(5)
         assert (await served.look()).weights.get(taken, 0) == 0

@@ -55,7 +55,7 @@ def estimate_demand(snapshot: Snapshot, ready: int, ready_rps: float) -> Demand:
 
 
 def _queues_grow(snapshot: Snapshot) -> bool:
-    """Whether requests wait too long in Triton whatever the rates say: a guard that needs no model and only adds.
+    """Whether requests wait too long in Triton: a guard against profiles that promise too much, which only adds.
 
     Looked at only while no replica is on its way: what comes next may already be the answer.
     """
