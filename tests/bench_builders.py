@@ -102,20 +102,23 @@ def seen(after: float, body: JSON, *, gone: bool = False) -> Seen:
     return Seen(FAULT_AT + after, body, gone)
 
 
-def route(**weights: int) -> JSON:
-    backends = [{"name": f"digits-{name}", "weight": weight} for name, weight in weights.items()]
-    return {"metadata": {"name": "digits"}, "spec": {"rules": [{"backendRefs": backends}]}}
-
-
-def status(*, decisions: Sequence[JSON] = (), conditions: Mapping[str, str] | None = None, **ready: int) -> JSON:
+def status(
+    *,
+    decisions: Sequence[JSON] = (),
+    conditions: Mapping[str, str] | None = None,
+    weights: Mapping[str, int] | None = None,
+    **ready: int,
+) -> JSON:
     listed = [{"type": kind, "status": state, "reason": "Because"} for kind, state in (conditions or {}).items()]
-    classes = [{"name": name, "ready": number} for name, number in ready.items()]
+    shares = weights or {}
+    names = dict.fromkeys((*ready, *shares))
+    classes = [{"name": name, "ready": ready.get(name, 0), "weight": shares.get(name, 0)} for name in names]
     return {"status": {"decisions": list(decisions), "conditions": listed, "classes": classes}}
 
 
 def hits(after: float, **counts: int) -> Hits:
-    """The gateway's counters; `a1` is the address 10.0.0.1."""
-    return Hits(FAULT_AT + after, {f"10.0.0.{name[1:]}": count for name, count in counts.items()})
+    """The gateway's counters, of one cluster; `a1` is the address 10.0.0.1."""
+    return Hits(FAULT_AT + after, {("http", f"10.0.0.{name[1:]}"): count for name, count in counts.items()})
 
 
 def history(**lists: Any) -> History:

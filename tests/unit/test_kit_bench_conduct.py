@@ -10,7 +10,7 @@ from typing import Self
 
 import pytest
 
-from bench_builders import FAULT_AT, history, pod, route, status, struck, victim
+from bench_builders import FAULT_AT, history, pod, status, struck, victim
 from kit import cluster, digits
 from kit.bench import conduct, stage, verdict, witness
 from kit.bench.conduct import Pace
@@ -147,7 +147,8 @@ async def test_a_trial_from_its_beginning_to_its_record(monkeypatch: pytest.Monk
         """The fault's command, and what the cluster shows of it."""
         commands.append(" ".join(command).rpartition("/")[2])
         now = time.time()
-        looked.routes.append(Seen(now + 0.01, route(fpga=0, cpu=100)))
+        looked.deployments.append(Seen(now + 0.01, status(fpga=0, weights={"fpga": 0, "cpu": 100})))
+        looked.deployments.append(Seen(now + 0.02, status(fpga=1, weights={"fpga": 0, "cpu": 100})))
         looked.pods += [Seen(now + 0.01, pod(only, is_ready=False)), Seen(now + 0.02, pod(only, restarts=1))]
         return ""
 
@@ -165,9 +166,8 @@ async def test_a_trial_from_its_beginning_to_its_record(monkeypatch: pytest.Monk
     @contextlib.asynccontextmanager
     async def watching(*_: object) -> AsyncIterator[History]:
         now = time.time()
-        looked.routes.append(Seen(now, route(fpga=20, cpu=80)))
         looked.pods.append(Seen(now, pod(only)))
-        looked.deployments.append(Seen(now, status(fpga=1)))
+        looked.deployments.append(Seen(now, status(fpga=1, weights={"fpga": 20, "cpu": 80})))
         yield looked
 
     monkeypatch.setattr(stage, "placed", placed)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bench_builders import FAULT_AT, history, hits, pod, route, seen, status, struck, victim
+from bench_builders import FAULT_AT, history, hits, pod, seen, status, struck, victim
 from kit.bench import moments
 from kit.bench.history import History, Hits, Seen, capacity_restored, moved, shrunk
 from kit.bench.moments import Wanted
@@ -59,9 +59,10 @@ def turns(*steps: tuple[float, int]) -> list[Turn]:
     return [Turn(after=after, weights={"gpu": gpu, "cpu": 100 - gpu}) for after, gpu in steps]
 
 
-def test_turns_are_the_changes_of_the_route() -> None:
-    routes = [seen(-5, route(gpu=50, cpu=50)), seen(-1, route(gpu=50, cpu=50)), seen(1.25, route(gpu=0, cpu=100))]
-    assert moments.turns(history(routes=routes), FAULT_AT) == [
+def test_turns_are_the_changes_of_the_shares() -> None:
+    half, gone = {"gpu": 50, "cpu": 50}, {"gpu": 0, "cpu": 100}
+    told = [seen(-9, status()), *(seen(at, status(weights=w)) for at, w in ((-5, half), (-1, half), (1.25, gone)))]
+    assert moments.turns(history(deployments=told), FAULT_AT) == [
         Turn(after=-5, weights={"gpu": 50, "cpu": 50}),
         Turn(after=1.25, weights={"gpu": 0, "cpu": 100}),
     ]
@@ -238,3 +239,13 @@ def test_requests_per_class_and_second() -> None:
     found = moments.traffic(history(hits=looks, pods=[seen(-9, pod(ONE)), seen(-9, pod(cpu))]), FAULT_AT)
     assert found == Traffic(first=-2, requests={"cpu": [0, 0, 3, 0, 1], "gpu": [2, 0, 2, 0, 0]})
     assert moments.traffic(history(), FAULT_AT) is None
+
+
+def test_a_cluster_that_is_not_seen_once_sends_nothing_when_it_is_seen_again() -> None:
+    http, grpc = ("http", "10.0.0.1"), ("grpc", "10.0.0.1")
+    looks = [
+        Hits(FAULT_AT - 1, {http: 50, grpc: 50}),
+        Hits(FAULT_AT + 1, {http: 50}),
+        Hits(FAULT_AT + 2, {http: 50, grpc: 50}),
+    ]
+    assert list(moments.increases(history(hits=looks))) == []

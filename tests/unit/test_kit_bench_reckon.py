@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bench_builders import FAULT_AT, history, hits, pod, route, seen, status, struck, victim
+from bench_builders import FAULT_AT, history, hits, pod, seen, status, struck, victim
 from kit import digits, records
 from kit.bench import reckon, verdict
 from kit.bench.history import History
@@ -35,8 +35,12 @@ def load_of(*samples: records.Sample) -> Load:
 
 ONE = struck()
 A_TRIAL = history(
-    routes=[seen(-9, route(gpu=50, cpu=50)), seen(1.5, route(gpu=20, cpu=80))],
-    deployments=[seen(-9, status(gpu=2)), seen(1.25, status(gpu=1)), seen(9, status(gpu=2))],
+    deployments=[
+        seen(-9, status(gpu=2, weights={"gpu": 50, "cpu": 50})),
+        seen(1.25, status(gpu=1, weights={"gpu": 50, "cpu": 50})),
+        seen(1.5, status(gpu=1, weights={"gpu": 20, "cpu": 80})),
+        seen(9, status(gpu=2, weights={"gpu": 20, "cpu": 80})),
+    ],
     pods=[seen(-9, pod(ONE)), seen(-9, pod(struck("gpu-2")))],
     hits=[hits(-1, a1=5), hits(0.5, a1=9), hits(2, a1=9)],
 )

@@ -12,16 +12,20 @@ from kit.bench.history import Hits, Seen
 LOOK = [
     "at 1000.25\n",
     "httproute/ns/digits/rule/0::10.0.0.1:8000::rq_total::12\n",
-    "httproute/ns/digits/rule/0::10.0.0.1:8000::cx_connect_fail::1\n",
     "grpcroute/ns/digits/rule/0::10.0.0.1:8001::rq_total::5\n",
     "grpcroute/ns/digits/rule/0::10.0.0.2:8001::rq_total::7\n",
     "end\n",
 ]
+HTTP, GRPC = "httproute/ns/digits/rule/0", "grpcroute/ns/digits/rule/0"
+COUNTS = {(HTTP, "10.0.0.1"): 12, (GRPC, "10.0.0.1"): 5, (GRPC, "10.0.0.2"): 7}
 LOOKS = {
-    "both protocols together": (LOOK, Hits(1000.25, {"10.0.0.1": 18, "10.0.0.2": 7})),
+    "each protocol for itself": (LOOK, Hits(1000.25, COUNTS)),
     "Envoy does not answer": (["at 1000.25\n", "end\n"], None),
     "the beginning was not heard": (LOOK[1:], None),
-    "an address of IPv6": (["at 1.5\n", "c::[fd00:1:2::3]:8000::rq_total::12\n"], Hits(1.5, {"fd00:1:2::3": 12})),
+    "an address of IPv6": (
+        ["at 1.5\n", "c::[fd00:1:2::3]:8000::rq_total::12\n"],
+        Hits(1.5, {("c", "fd00:1:2::3"): 12}),
+    ),
 }
 
 
@@ -37,7 +41,7 @@ def test_looks_follow_each_other_and_the_loop_is_known() -> None:
     cut_short = LOOK[:3]
     for line in ["loop 4711\n", *LOOK, "at 1000.45\n", "end\n", *cut_short, *LOOK]:
         take(line)
-    assert found == [Hits(1000.25, {"10.0.0.1": 18, "10.0.0.2": 7})] * 2
+    assert found == [Hits(1000.25, COUNTS)] * 2
     assert loops == ["4711"]
 
 
@@ -67,7 +71,6 @@ ONLY = "?watch=1&fieldSelector=metadata.name%3Ddigits"
 
 def test_what_is_watched() -> None:
     assert witness.paths("ns", "digits") == {
-        "routes": f"/apis/gateway.networking.k8s.io/v1/namespaces/ns/httproutes{ONLY}",
         "deployments": f"/apis/heteroserve.dev/v1alpha1/namespaces/ns/inferencedeployments{ONLY}",
         "pods": "/api/v1/namespaces/ns/pods?watch=1",
         "events": "/apis/events.k8s.io/v1/namespaces/ns/events?watch=1",

@@ -25,28 +25,33 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The gateway's counters at a moment: requests sent so far, by address."""
+    """The gateway's counters at a moment: requests sent so far, by its cluster and address.
+
+    By cluster, because each has hosts of its own, and one that is made anew counts from 0.
+    """
 
     at: float
-    counts: Mapping[str, int]
+    counts: Mapping[tuple[str, str], int]
 
 
 @dataclass(slots=True)
 class History:
     """Grows while the trial runs."""
 
-    routes: list[Seen] = field(default_factory=list)
     deployments: list[Seen] = field(default_factory=list)
     pods: list[Seen] = field(default_factory=list)
     events: list[Seen] = field(default_factory=list)
     hits: list[Hits] = field(default_factory=list)
 
     def weights(self) -> Iterator[tuple[float, dict[str, int]]]:
-        """The route's weights by class, each time they were seen."""
-        for seen in self.routes:
-            prefix = f"{seen.body['metadata']['name']}-"
-            backends = seen.body["spec"]["rules"][0].get("backendRefs", ())
-            yield seen.at, {b["name"].removeprefix(prefix): b.get("weight", 1) for b in backends}
+        """The classes' shares in the traffic, each time they were seen: told when the routes had been written.
+
+        The routes' own weights make up for what the gateway takes from a class with addresses that are not well.
+        """
+        for seen in self.deployments:
+            classes = seen.body.get("status", {}).get("classes", ())
+            if classes:
+                yield seen.at, {c["name"]: c.get("weight", 0) for c in classes}
 
     def ready(self) -> Iterator[tuple[float, dict[str, int]]]:
         """Replicas by class that the operator calls ready, each time its status was seen."""

@@ -68,7 +68,7 @@ def wanted(victim: Victim, *, planned: bool) -> Wanted:
 
 
 def weights_patched(turns: Sequence[Turn], wanted: Wanted) -> float | None:
-    """Seconds from the fault until the route's weights were what they had to become."""
+    """Seconds from the fault until the shares were told to be what they had to become."""
     name = wanted.class_name
     before = [turn for turn in turns if turn.after < 0]
     if not name or not before:
@@ -87,10 +87,10 @@ def most_turns(turns: Sequence[Turn], class_name: str, window: float = 600.0) ->
 
 def increases(history: History) -> Iterator[tuple[float, str, int]]:
     """Requests that the gateway sent, by address, between one look at its counters and the next."""
-    last: Mapping[str, int] = history.hits[0].counts if history.hits else {}
+    last: Mapping[tuple[str, str], int] = history.hits[0].counts if history.hits else {}
     for look in history.hits[1:]:
-        for address, count in look.counts.items():
-            known = last.get(address, 0)
+        for (cluster, address), count in look.counts.items():
+            known = last.get((cluster, address), 0)
             new = count - known if count >= known else count  # a counter that begins anew begins at 0
             if new:
                 yield look.at, address, new

@@ -58,7 +58,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """The route's weights from a moment on."""
+    """The shares from a moment on, as the status tells them."""
 
     after: float
     weights: Mapping[str, int]

@@ -22,11 +22,12 @@ AGAIN_SECONDS = 0.3
 LONGEST_LINE = 2**22
 FIRST_SECONDS = 15.0
 
-# Envoy's own port is bound to its pod's loopback. `at` begins each look; a host that could not be reached counts too.
+# Envoy's own port is bound to its pod's loopback. `at` begins each look. What was sent is counted,
+# and no failure to connect: health checks go on failing to connect for as long as the host is known.
 # The loop says its own number, because it may outlive the connection to the node; it ends by itself at last.
 COUNTERS = (
     "echo loop $$; for look in $(seq 3000); do echo at $(date +%s.%N); nsenter --net=/proc/$pid/ns/net curl -s "
-    "--max-time 2 http://127.0.0.1:19000/clusters | grep -E '::(rq_total|cx_connect_fail)::'; echo end; sleep 0.2; done"
+    "--max-time 2 http://127.0.0.1:19000/clusters | grep ::rq_total::; echo end; sleep 0.2; done"
 )
 
 STOP = "grep -qs 'echo loop' /proc/{0}/cmdline && kill {0} || true"
@@ -44,7 +45,6 @@ def paths(namespace: str, name: str) -> dict[str, str]:
     """What is watched, by the list of the history that it fills."""
     one = f"?watch=1&fieldSelector=metadata.name%3D{name}"
     return {
-        "routes": f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes{one}",
         "deployments": f"/apis/heteroserve.dev/v1alpha1/namespaces/{namespace}/inferencedeployments{one}",
         "pods": f"/api/v1/namespaces/{namespace}/pods?watch=1",
         "events": f"/apis/events.k8s.io/v1/namespaces/{namespace}/events?watch=1",
@@ -75,7 +75,7 @@ async def watching(namespace: str, name: str, gateway: Gateway | None) -> AsyncI
 
 
 async def _first_sight(history: History, gateway: Gateway | None) -> None:
-    needed = {"route": history.routes, "deployment": history.deployments, "pods": history.pods}
+    needed = {"deployment": history.deployments, "pods": history.pods}
     if gateway:
         needed["counters of the gateway"] = history.hits  # type: ignore[assignment]  # only its length matters
     end = time.monotonic() + FIRST_SECONDS
@@ -141,13 +141,13 @@ def _counters(found: list[Hits], loops: list[str]) -> Callable[[str], None]:
 
 
 def counters(lines: Iterable[str]) -> Hits | None:
-    """One look at Envoy's ``/clusters``: what it sent to each address, over all clusters and both protocols."""
+    """One look at Envoy's ``/clusters``: what it sent to each address, by cluster of its own."""
     at: float | None = None
-    counts: dict[str, int] = {}
+    counts: dict[tuple[str, str], int] = {}
     for line in lines:
         if line.startswith("at "):
             at = float(line.split()[1])
         elif len(parts := line.strip().rsplit("::", 2)) == 3:
-            address = parts[0].partition("::")[2].rpartition(":")[0].strip("[]")
-            counts[address] = counts.get(address, 0) + int(parts[2])
+            cluster, _, host = parts[0].partition("::")
+            counts[cluster, host.rpartition(":")[0].strip("[]")] = int(parts[2])
     return Hits(at, counts) if at is not None and counts else None
