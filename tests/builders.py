@@ -26,15 +26,17 @@ from heteroserve.model.deployment import (
     Scaling,
 )
 from heteroserve.model.fleet import Accelerator, DeviceRequest, HardwareClass, Node, Runtime
-from heteroserve.model.plan import ClassPlan, Demand, Plan, Why
+from heteroserve.model.plan import ClassPlan, Demand, Departure, Plan, Why
 from heteroserve.model.snapshot import (
     Cluster,
     ConditionState,
     DecisionRecord,
+    Mark,
     Memory,
     NodeVitals,
     PendingScaleDown,
     Pod,
+    Recovery,
     RouteState,
     Signals,
     Snapshot,
@@ -194,6 +196,16 @@ def pending(seconds: float, replicas: int) -> PendingScaleDown:
     return PendingScaleDown(since=ago(seconds), replicas=replicas)
 
 
+def recovery(seconds: float, **fields: Any) -> Recovery:
+    """A class that came, or whose trouble began or ended, so long ago."""
+    return Recovery(**{"since": ago(seconds), **fields})
+
+
+def mark(out_seconds: float | None = None, *, goes_first: bool = True) -> Mark:
+    """What a pod was told: to go first, and for how long it has been out of the traffic."""
+    return Mark(out_since=None if out_seconds is None else ago(out_seconds), goes_first=goes_first)
+
+
 def snapshot(
     *targets: ClassTarget, ready: Mapping[str, int] | None = None, demand: float | None = 0.0, **fields: Any
 ) -> Snapshot:
@@ -225,9 +237,14 @@ def lost(before: Snapshot, *names: str) -> Snapshot:
     return replace(before, nodes=tuple(replace(n, ready=n.ready and n.name not in names) for n in before.nodes))
 
 
-def silent(before: Snapshot, *names: str) -> Snapshot:
-    """The same moment with some pods that do not answer our probes; all others do."""
-    return replace(before, probes={p.uid: 3 if p.name in names else 0 for p in before.pods})
+def silent(before: Snapshot, *names: str, times: int = 3) -> Snapshot:
+    """The same moment with some pods that did not answer so many of our probes; all others do, here and elsewhere."""
+    heard = {"elsewhere": NodeVitals(asked=1)} if len(names) < len(before.pods) else {}
+    return replace(
+        before,
+        probes={p.uid: times if p.name in names else 0 for p in before.pods},
+        vitals={**before.vitals, **heard},
+    )
 
 
 def vitals(before: Snapshot, *names: str, **fields: Any) -> Snapshot:
@@ -239,7 +256,7 @@ def vitals(before: Snapshot, *names: str, **fields: Any) -> Snapshot:
 
 
 def supply(name: str = "cpu", *, rps: float | None = None, low: int = 0, high: int = 10, **fields: Any) -> Supply:
-    """A class as a supplier; by default nothing of it runs and its room is not bounded by devices."""
+    """A class as a supplier; by default nothing of it runs, its room has no bound, and what is ready stays."""
     role = CAST.get(name, Role(price="1", rps=1.0))
     throughput = role.rps if rps is None else rps
     ready = fields.get("ready", 0)
@@ -254,9 +271,17 @@ def supply(name: str = "cpu", *, rps: float | None = None, low: int = 0, high: i
             "room": None,
             "ready": ready,
             "placed": ready,
+            "answering": ready,
+            "staying": ready,
+            "staying_ready": ready,
             **fields,
         }
     )
+
+
+def departure(name: str = "cpu-a", cause: str = "NodeCordoned", **fields: Any) -> Departure:
+    """A pod that is to be replaced."""
+    return Departure(**{"pod": name, "cause": cause, **fields})
 
 
 def demand(rps: float | None = 0.0, *, may_shrink: bool = True, reason: str = "MetricsFresh") -> Demand:

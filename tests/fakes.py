@@ -1,4 +1,4 @@
-"""A cluster in memory: it takes manifests, runs their pods, and tells what it sees as the next Snapshot.
+"""A cluster in memory: it takes manifests and marks, runs the pods, and tells what it sees as the next Snapshot.
 
 What a real cluster does by itself is done by `step`: pods are placed where there is room, become ready after a while,
 and leave when nobody wants them. Writes may be cut short (`crash_at`), as when the operator dies between two of them.
@@ -17,8 +17,8 @@ from heteroserve.decide.supply import is_open, serves
 from heteroserve.model.deployment import InferenceDeployment
 from heteroserve.model.fleet import HardwareClass, Node
 from heteroserve.model.outcome import Outcome
-from heteroserve.model.plan import Plan
-from heteroserve.model.snapshot import Cluster, Memory, Pod, PodProblem, RouteState, Signals, Snapshot
+from heteroserve.model.plan import Plan, PodMark
+from heteroserve.model.snapshot import Cluster, InFlight, Memory, Pod, PodProblem, RouteState, Signals, Snapshot
 from heteroserve.observe.parse import parse_route
 from heteroserve.observe.parse_api import parse_memory
 from heteroserve.render import render
@@ -62,6 +62,7 @@ class FakeCluster:
             hardware=dict(self.hardware),
             nodes=tuple(self.nodes.values()),
             pods=tuple(self.pods[name] for name in sorted(self.pods)),
+            in_flight=self._in_flight(),
             replicas=self.replicas(),
             route=self.route(),
             signals=self._signals(),
@@ -96,6 +97,13 @@ class FakeCluster:
         del self.objects[address]
         self._wrote("-{}/{}".format(*address))
 
+    def mark(self, wanted: PodMark) -> None:
+        """Tells a pod something, if it is still this one."""
+        pod = self.pods.get(wanted.pod)
+        if pod and pod.uid == wanted.uid:
+            self.pods[pod.name] = replace(pod, mark=wanted.mark)
+        self._wrote(f"mark/{wanted.pod}")
+
     def write_status(self, status: dict[str, Any]) -> None:
         """Replaces the status."""
         self.status = status
@@ -124,7 +132,8 @@ class FakeCluster:
 
     def settled(self) -> dict[str, Any]:
         """Everything that a user would call the state, without times and names of pods."""
-        classes = [{k: v for k, v in c.items() if k != "pendingScaleDown"} for c in self.status.get("classes", ())]
+        passing = {"pendingScaleDown", "recovery"}
+        classes = [{k: v for k, v in c.items() if k not in passing} for c in self.status.get("classes", ())]
         conditions = {c["type"]: (c["status"], c["reason"]) for c in self.status.get("conditions", ())}
         ready = Counter(p.class_name for p in self.pods.values() if p.ready)
         return {"objects": self.objects, "classes": classes, "conditions": conditions, "ready": dict(ready)}
@@ -145,9 +154,15 @@ class FakeCluster:
         served = rps if ready else None
         return Signals(offered_rps=rps, served_rps=served, backlog=0.0 if ready else None, age_seconds=5.0)
 
+    def _in_flight(self) -> dict[str, InFlight]:
+        """What Triton tells: every request is answered at once."""
+        known = self.demand(self.now) is not None
+        return {p.uid: InFlight(requests=0.0, age_seconds=5.0) for p in self.pods.values() if p.ready and known}
+
     def _scale(self, class_name: str, wanted: int) -> None:
         mine = [p for p in self.pods.values() if p.class_name == class_name]
-        for pod in sorted(mine, key=lambda p: (p.ready, p.node is not None, p.name))[: max(0, len(mine) - wanted)]:
+        mine.sort(key=lambda p: (p.node is not None, p.ready, not p.mark.goes_first, p.name))  # as Kubernetes does
+        for pod in mine[: max(0, len(mine) - wanted)]:
             del self.pods[pod.name]
         for _ in range(wanted - len(mine)):
             self._numbers[class_name] += 1
@@ -222,3 +237,5 @@ def _act(cluster: FakeCluster, snapshot: Snapshot, plan: Plan) -> None:
     for address in sorted(cluster.objects.keys() - wanted):
         if class_of(cluster.objects[address]) not in untouched:
             cluster.remove(address)
+    for wish in plan.marks:
+        cluster.mark(wish)

@@ -6,7 +6,7 @@ rare thing themselves.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,11 +21,14 @@ from heteroserve.model.snapshot import (
     Cluster,
     ConditionState,
     DecisionRecord,
+    InFlight,
+    Mark,
     Memory,
     NodeVitals,
     PendingScaleDown,
     Pod,
     PodProblem,
+    Recovery,
     RouteState,
     Signals,
     Snapshot,
@@ -54,6 +57,14 @@ _p99s = st.sampled_from((5.0, 20.0, 49.0, 50.0, 51.0, 400.0))
 _throughputs = st.sampled_from((1.0, 33.3, 100.0, 1000.0))
 _devices_per_replica = st.sampled_from((0, 0, 1, 1, 2))
 _tolerations = st.sampled_from(((), (Toleration(key="dedicated", operator="Exists"),)))
+_wishes: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    (
+        *({} for _ in range(10)),
+        {"evacuate": True},
+        {"drill_until": builders.ago(-60)},
+        {"drill_until": builders.ago(60)},
+    )
+)
 _accepted = st.sampled_from((True, True, False, None))
 
 
@@ -94,6 +105,9 @@ NODE_STATES: tuple[dict[str, Any], ...] = (
     {"taints": (Taint(key="Broken", effect="NoExecute"),)},
     {"taints": (Taint(key="dedicated", effect="NoSchedule"),)},
     {"taints": (Taint(key="foreign", effect="NoSchedule"),)},
+    {"taints": (Taint(key="node.kubernetes.io/disk-pressure", effect="NoSchedule"),)},
+    {"evacuate": True},
+    {"drill_until": builders.ago(-60)},
     {"labels": {}},
 )
 POD_STATES: tuple[dict[str, Any], ...] = (
@@ -123,6 +137,7 @@ def hardware_classes(draw: st.DrawFn, name: str) -> HardwareClass:
         devices=(DeviceRequest(resource=f"x/{name}", quantity=quantity),) if quantity else (),
         tolerations=draw(_tolerations),
         unhealthy_conditions=frozenset({"Broken"}),
+        **draw(_wishes),
     )
 
 
@@ -223,6 +238,32 @@ def vitals(draw: st.DrawFn, nodes: tuple[Node, ...], *, wild: bool) -> dict[str,
     return {node.name: known for node, known in zip(nodes, found, strict=False) if known is not None}
 
 
+MARKS = (
+    *(Mark() for _ in range(5)),
+    builders.mark(),
+    builders.mark(2),
+    builders.mark(40),
+    builders.mark(600, goes_first=False),
+)
+_marks = st.just(()) | st.lists(st.sampled_from(MARKS), max_size=16).map(tuple)
+_told = st.sampled_from((None, None, InFlight(requests=0.0, age_seconds=0.0), InFlight(requests=3.0, age_seconds=0.0)))
+_in_flight = st.just(()) | st.lists(_told, max_size=16).map(tuple)
+
+
+def marked(draw: st.DrawFn, everybody: tuple[Pod, ...]) -> tuple[Pod, ...]:
+    """The pods, some of which were told something before."""
+    marks = draw(_marks)
+    return tuple(
+        replace(pod, mark=marks[number]) if number < len(marks) else pod for number, pod in enumerate(everybody)
+    )
+
+
+def in_flight(draw: st.DrawFn, everybody: tuple[Pod, ...]) -> dict[str, InFlight]:
+    """What Triton tells of some pods."""
+    told = draw(_in_flight)
+    return {pod.uid: known for pod, known in zip(everybody, told, strict=False) if known is not None}
+
+
 # --- What else a deployment asks for and remembers -------------------------------------------------------------------
 
 _windows = st.sampled_from((0, 60, 300))
@@ -261,10 +302,27 @@ _condition_lists = st.lists(conditions, max_size=2, unique_by=lambda c: c.type).
 _maybe_rates = st.none() | rates
 
 
+recoveries = st.builds(
+    Recovery, since=moments, setbacks=st.integers(0, 6), troubled=st.sampled_from((False, False, True)), floor=small
+)
+_odd_recoveries = st.builds(
+    Recovery,
+    since=st.integers(-600, 10**6).map(builders.ago),
+    setbacks=st.integers(0, 10**6),
+    troubled=_flags,
+    floor=st.integers(0, 10**6),
+)
+_recoveries = st.dictionaries(st.sampled_from(NAMES[:3]), recoveries, max_size=2)
+_wild_recoveries = st.dictionaries(st.sampled_from(NAMES[:3]), _odd_recoveries, max_size=2)
+_answered = st.dictionaries(st.sampled_from(NAMES[:3]), small, max_size=3)
+
+
 def memory(draw: st.DrawFn, names: tuple[str, ...], *, wild: bool) -> Memory:
     waits = draw(st.lists(st.none() | (_odd_waits if wild else _waits), min_size=len(names), max_size=len(names)))
     return Memory(
         pending={name: wait for name, wait in zip(names, waits, strict=True) if wait},
+        recoveries=draw(_wild_recoveries if wild else _recoveries),
+        ready=draw(_answered),
         decisions=draw(_decision_lists),
         conditions=draw(_condition_lists),
         demand_rps=draw(_maybe_rates),
@@ -289,6 +347,12 @@ def route(draw: st.DrawFn, names: tuple[str, ...], *, wild: bool) -> RouteState 
     return RouteState(weights=weights, accepted=accepted, behind=draw(_rarely))
 
 
+def splits(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, int]]:
+    """Splits that somebody may set by hand: they sum to 100."""
+    drawn = st.lists(st.integers(0, 5), min_size=len(names), max_size=len(names))
+    return drawn.map(lambda shares: apportion(dict(zip(names, map(float, shares), strict=True))) or {names[0]: 100})
+
+
 # --- Whole moments ---------------------------------------------------------------------------------------------------
 
 _taken: st.SearchStrategy[list[int]] = st.lists(st.integers(0, 3), min_size=18, max_size=18) | st.just([])
@@ -308,6 +372,7 @@ def snapshots(
     known: bool | None = None,
     paused: bool = False,
     retired: bool = True,
+    by_hand: bool = False,
     with_signals: st.SearchStrategy[Signals] = usual_signals,
 ) -> Snapshot:
     """A moment of one deployment on up to `most` classes; `known`: whether all of them have a HardwareClass."""
@@ -319,7 +384,7 @@ def snapshots(
     replicas = {c.target.name: c.replicas for c in everyone if c.replicas is not None}
     has_gateway = not draw(_rarely)
     nodes = tuple(n for c in everyone for n in c.nodes)
-    pods = tuple(p for c in everyone for p in c.pods)
+    pods = marked(draw, tuple(p for c in everyone for p in c.pods))
     return Snapshot(
         now=builders.NOW,
         deployment=builders.deployment(
@@ -328,12 +393,15 @@ def snapshots(
             scaling=draw(odd_scalings if wild else scalings),
             gateways=(GatewayRef(name="public"),) if has_gateway else (),
             paused=paused,
+            manual_weights=draw(splits(tuple(c.target.name for c in listed))) if by_hand else {},
         ),
         hardware={c.target.name: c.hardware for c in everyone if c.hardware},
         nodes=nodes,
         pods=pods,
         probes=probes(draw, pods),
         vitals=vitals(draw, nodes, wild=wild),
+        in_flight=in_flight(draw, pods),
+        erring=draw(_some_of(names)),
         gateway_ejected=draw(_ejected),
         devices_taken={f"{name}-0": {f"x/{name}": n} for name, n in zip(names, draw(_taken), strict=False) if n},
         replicas=replicas,

@@ -193,13 +193,16 @@ async def outlive(story: Story, load: Load, victim: str, since: float) -> None:
     )
     story.expect(moved is not None, f"the weight of {DEAD_CLASS} is 0 within {MOVED_SECONDS:.0f} s")
     back = await story.watch.until(
-        lambda view: view.weights.get(DEAD_CLASS, 0) > 0 and victim not in view.nodes(DEAD_CLASS),
+        lambda view: view.settled and bool(view.nodes(DEAD_CLASS)) and victim not in view.nodes(DEAD_CLASS),
         within=BACK_SECONDS,
     )
     took = time.time() - since
     failed = load.summary(since).failed
     story.watch.tell(
-        f"{DEAD_CLASS} serves again from another node", "ReadyCapacity", seconds=took if back else None, failed=failed
+        f"{DEAD_CLASS} is ready on another node, and trusted with traffic when it has been for 2 minutes",
+        "TrustedSlowly",
+        seconds=took if back else None,
+        failed=failed,
     )
     story.expect(back is not None, f"the replicas of {DEAD_CLASS} are back within {BACK_SECONDS:.0f} s")
     story.expect(failed == 0, f"no request lost with the node (lost: {failed}: {load.summary(since).errors})")

@@ -28,6 +28,8 @@ PAGE = 100
 """Objects per answer to a LIST. Nodes have 20 kB each, and ten times that while they are read: a page takes 20 MB."""
 NO_SUCH_UID = "the server rejected our request due to an error in our request"
 """All that the API server says of a JSON patch that does not fit the object, and only its `test` can fail to fit."""
+ANOTHER_UID = "metadata.uid: Invalid value"
+"""What it says of a merge patch that is for another object of this name."""
 DUPLICATES = "duplicate entries for key"
 OURS = "app.kubernetes.io/managed-by=heteroserve"
 
@@ -53,6 +55,13 @@ NODE = Kind(api_version="v1", kind="Node", plural="nodes", namespaced=False)
 POD = Kind(api_version="v1", kind="Pod", plural="pods", selector=OURS)
 DEPLOYMENT = Kind(api_version="apps/v1", kind="Deployment", plural="deployments", selector=OURS)
 SERVICE = Kind(api_version="v1", kind="Service", plural="services", selector=OURS)
+ENDPOINT_SLICE = Kind(
+    api_version="discovery.k8s.io/v1",
+    kind="EndpointSlice",
+    plural="endpointslices",
+    selector=f"{OURS},endpointslice.kubernetes.io/managed-by=heteroserve.dev",
+)
+"""Not those that Kubernetes keeps: it copies our labels of a Service onto them."""
 HTTP_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", kind="HTTPRoute", plural="httproutes", selector=OURS)
 GRPC_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", kind="GRPCRoute", plural="grpcroutes", selector=OURS)
 TRAFFIC_POLICY = Kind(
@@ -66,10 +75,12 @@ DISRUPTION_BUDGET = Kind(
 )
 NETWORK_POLICY = Kind(api_version="networking.k8s.io/v1", kind="NetworkPolicy", plural="networkpolicies", selector=OURS)
 EVENT = Kind(api_version="events.k8s.io/v1", kind="Event", plural="events")
+CONFIG_MAP = Kind(api_version="v1", kind="ConfigMap", plural="configmaps")
+"""Not in the store either: `observe/controls.py` reads the one of ours."""
 LEASE = Kind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
 """Neither owned nor in the store: `observe/leases.py` lists those of nodes."""
 
-OWNED = (DEPLOYMENT, SERVICE, HTTP_ROUTE, GRPC_ROUTE, TRAFFIC_POLICY, DISRUPTION_BUDGET, NETWORK_POLICY)
+OWNED = (DEPLOYMENT, SERVICE, ENDPOINT_SLICE, HTTP_ROUTE, GRPC_ROUTE, TRAFFIC_POLICY, DISRUPTION_BUDGET, NETWORK_POLICY)
 OBSERVED = (INFERENCE_DEPLOYMENT, HARDWARE_CLASS, NODE, POD, *OWNED)
 BY_KIND = {kind.kind: kind for kind in (*OBSERVED, EVENT)}
 
@@ -121,6 +132,16 @@ class Kube:
         """Makes `spec` the whole spec of the object with this UID: apply leaves alone what others added to it."""
         return await self._replace(kind, self._path(kind, namespace, name), {"/spec": spec}, uid)
 
+    async def merge_metadata(self, kind: Kind, namespace: str, name: str, changes: Object, *, uid: str) -> Object:
+        """Changes labels and annotations of the object with this UID; a value of `None` takes one away."""
+        path, body = self._path(kind, namespace, name), {"metadata": {**changes, "uid": uid}}
+        try:
+            return await self._patch(kind, path, body, "application/merge-patch+json")
+        except Reject as refusal:
+            if ANOTHER_UID not in refusal.message:
+                raise
+            raise _replaced(kind, path) from refusal
+
     async def create(self, kind: Kind, body: Object) -> Object:
         """Creates an object that nobody updates (an Event)."""
         path = self._path(kind, body["metadata"].get("namespace"))
@@ -163,8 +184,7 @@ class Kube:
         except Reject as refusal:
             if NO_SUCH_UID not in refusal.message:
                 raise
-            message = f"{kind.kind} at {path} is not the object that was read: it was replaced"
-            raise Retry("Conflict", message) from refusal
+            raise _replaced(kind, path) from refusal
 
     async def _write(self, kind: Kind, request: Callable[[], Awaitable[Any]]) -> Object:
         API_WRITES.inc()
@@ -187,6 +207,10 @@ class Kube:
 
 
 _OPTIONS: Object = {"serialize": False, "_request_timeout": TIMEOUT_SECONDS}
+
+
+def _replaced(kind: Kind, path: str) -> Retry:
+    return Retry("Conflict", f"{kind.kind} at {path} is not the object that was read: it was replaced")
 
 
 def _error(kind: Kind, error: DynamicApiError) -> HeteroserveError:

@@ -9,17 +9,22 @@ Fail static: when the API server or Prometheus is away, nothing is written and t
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from heteroserve import kube, telemetry
 from heteroserve.act.apply import Writer
 from heteroserve.act.events import Regarding, announce
+from heteroserve.act.mark import mark_pods
 from heteroserve.decide import decide
 from heteroserve.errors import HeteroserveError, Retry
 from heteroserve.kube import Kind, Kube
 from heteroserve.model.deployment import Key
-from heteroserve.model.outcome import Outcome
+from heteroserve.model.outcome import Outcome, Refusal
+from heteroserve.model.plan import Plan, PodMark
+from heteroserve.model.snapshot import Snapshot
 from heteroserve.observe.asker import asker
+from heteroserve.observe.controls import Controls
 from heteroserve.observe.feed import Feed, key_of
 from heteroserve.observe.leases import Leases
 from heteroserve.observe.metrics import FleetSamples, Prometheus
@@ -65,6 +70,7 @@ class Loop:
         self._leases = Leases(self.feed.standing_on)
         self._vitals = Vitals(self._store, self._prober, self._leases, time.monotonic)
         self._observer = Observer(self._store, settings.cluster(), self._vitals)
+        self._controls = Controls(settings.namespace, lambda: self.feed.everybody(Call.CHANGE))
         self._writer = Writer(api, self._store)
         self._prometheus = Prometheus(
             settings.prometheus_url,
@@ -89,6 +95,7 @@ class Loop:
             tasks.create_task(self._tick_forever())
             tasks.create_task(self._probe_forever())
             tasks.create_task(self._hear_forever())
+            tasks.create_task(self._controls.run(self._kube))
             for _ in range(WORKERS):
                 tasks.create_task(self._work_forever())
 
@@ -98,12 +105,9 @@ class Loop:
         Raises `Retry` when a write was put off, but tells in the status first.
         """
         now = datetime.now(UTC).replace(microsecond=0)  # the API's times have whole seconds
-        snapshot = self._observer.observe(wish, self._samples, now)
+        snapshot = self._observer.observe(wish, self._samples, now, paused=self._controls.paused)
         plan = decide(snapshot)
-        outcome = Outcome()
-        if not plan.held:
-            untouched = frozenset(c.name for c in plan.classes if not c.render)
-            outcome = await self._writer.act(wish.deployment, render(snapshot, plan), untouched, time.monotonic())
+        outcome = Outcome() if plan.held else await self._act(wish, snapshot, plan)
         status = compute_status(snapshot, plan, outcome)
         telemetry.report_plan(key, plan)
         await write_status(self._kube, self._store, wish, status)
@@ -116,6 +120,30 @@ class Loop:
             raise Retry(outcome.postponed.reason, outcome.postponed.message)
         return plan.requeue_seconds
 
+    async def _act(self, wish: Wish, snapshot: Snapshot, plan: Plan) -> Outcome:
+        """Pods come into the traffic before the manifests, in case a Service asks for that from now on.
+
+        They leave it after: what is asked for in place of a pod stands before the pod is told to go first.
+        """
+        deployment = wish.deployment
+        entering = tuple(m for m in plan.marks if m.mark.out_since is None and not m.mark.goes_first)
+        outcome = await self._mark(deployment.key, entering, Outcome())
+        if outcome.postponed:
+            return outcome
+        untouched = frozenset(c.name for c in plan.classes if not c.render)
+        acted = await self._writer.act(deployment, render(snapshot, plan), untouched, time.monotonic())
+        outcome = replace(acted, refused=(*outcome.refused, *acted.refused))
+        if outcome.postponed:
+            return outcome
+        return await self._mark(deployment.key, tuple(m for m in plan.marks if m not in entering), outcome)
+
+    async def _mark(self, key: Key, marks: tuple[PodMark, ...], outcome: Outcome) -> Outcome:
+        try:
+            refusal = await mark_pods(self._kube, self._store, key.namespace, marks)
+        except Retry as retry:
+            return replace(outcome, postponed=Refusal(reason=retry.reason, message=retry.message))
+        return replace(outcome, refused=(*outcome.refused, refusal)) if refusal else outcome
+
     async def reconcile_hardware(self, name: str, known: Hardware) -> None:
         """The short street of a HardwareClass: its status, and an Event when that changes."""
         view = HardwareView(
@@ -124,12 +152,18 @@ class Loop:
             hardware=known.hardware,
             nodes=self._store.nodes(),
             taken=self._observer.devices_taken(),
+            pods=self._observer.pods_by_node(),
             conditions=parse_conditions(known.status),
         )
         status = compute_hardware_status(view)
         await write_hardware_status(self._kube, self._store, known, status)
         about = Regarding(kind=kube.HARDWARE_CLASS.kind, namespace="", name=name, uid=known.uid)
-        await announce(self._kube, about, announcements_for(view.conditions, status.conditions, ()), datetime.now(UTC))
+        await announce(
+            self._kube,
+            about,
+            announcements_for(view.conditions, status.conditions, (), quiet=frozenset()),
+            datetime.now(UTC),
+        )
 
     async def _reconcile(self, subject: Subject) -> float | None:
         kind = kube.BY_KIND[subject.kind]
@@ -150,6 +184,7 @@ class Loop:
 
     async def _work_forever(self) -> None:
         await self._listed.wait()
+        await self._controls.known.wait()
         while True:
             subject = await self._wake.get()
             started, result = time.monotonic(), "ok"

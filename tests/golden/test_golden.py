@@ -11,7 +11,7 @@ are, in writing order, with the replicas of Deployments and the weights of route
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,8 +24,18 @@ from heteroserve.decide import decide
 from heteroserve.model.deployment import GatewayRef
 from heteroserve.model.fleet import HardwareClass, Node, Taint
 from heteroserve.model.outcome import Outcome, Refusal
-from heteroserve.model.plan import Suspicion
-from heteroserve.model.snapshot import Cluster, NodeVitals, Pod, PodProblem, RouteState, Signals, Snapshot
+from heteroserve.model.plan import Departure, Suspicion
+from heteroserve.model.snapshot import (
+    Cluster,
+    InFlight,
+    Mark,
+    NodeVitals,
+    Pod,
+    PodProblem,
+    RouteState,
+    Signals,
+    Snapshot,
+)
 from heteroserve.observe import parse_api
 from heteroserve.render import render
 from heteroserve.status.compute import compute_status
@@ -37,7 +47,7 @@ HERE = Path(__file__).parent
 BASE: JSON = yaml.safe_load((HERE / "base.yaml").read_text())
 CASES = {p.stem: p for p in sorted((HERE / "cases").glob("*.yaml")) if not p.name.endswith(".want.yaml")}
 IDENTITY = {"apiVersion", "kind", "type", "name", "class", "class_name"}
-RARE = {"suspicions", "held", "doubt"}
+RARE = {"suspicions", "departures", "recovery", "marks", "route_weights", "held", "doubt"}
 """What is shown only where there is something to show."""
 HEAD = "# Written by `make generate`. Look at the diff before you believe it.\n"
 
@@ -76,6 +86,8 @@ def outputs(case: JSON) -> JSON:
     manifests = () if plan.held else render(snapshot, plan)  # then the loop writes nothing but the status
     refused = tuple(Refusal(**r) for r in document.get("refused", ()))
     show = (lambda manifest: manifest) if case.get("manifests") == "full" else brief
+    if plan.routed == {c.name: c.weight for c in plan.classes}:
+        plan = replace(plan, route_weights={})  # nothing to show
     return {
         "manifests": [show(m) for m in manifests],
         "plan": {**plain(plan), "cost_per_hour": str(plan.cost_per_hour)},
@@ -95,7 +107,8 @@ def merge(base: Any, patch: Any) -> Any:
 def moment(document: JSON) -> Snapshot:
     """The snapshot that a document describes."""
     raw, route = document["deployment"], document.get("route")
-    hardware = {name: parse_hardware(name, spec) for name, spec in document["hardware"].items()}
+    heads = document.get("hardware_metadata", {})
+    hardware = {name: parse_hardware(name, spec, heads.get(name, {})) for name, spec in document["hardware"].items()}
     cluster = document["cluster"]
     gateway = cluster.get("default_gateway")
     return Snapshot(
@@ -106,6 +119,8 @@ def moment(document: JSON) -> Snapshot:
         pods=tuple(parse_pod(name, pod, document, hardware) for name, pod in document.get("pods", {}).items()),
         probes=document.get("probes", {}),
         vitals={name: NodeVitals(**known) for name, known in document.get("vitals", {}).items()},
+        in_flight={uid: InFlight(**known) for uid, known in document.get("in_flight", {}).items()},
+        erring=frozenset(document.get("erring", ())),
         devices_taken=document["devices_taken"],
         replicas=document.get("replicas", {}),
         rolling=frozenset(document.get("rolling", ())),
@@ -115,11 +130,12 @@ def moment(document: JSON) -> Snapshot:
         signals=Signals(**document.get("signals", {})),
         memory=parse_api.parse_memory(raw),
         cluster=Cluster(**{**cluster, "default_gateway": GatewayRef(**gateway) if gateway else None}),
+        paused=document.get("paused", ""),
     )
 
 
-def parse_hardware(name: str, spec: JSON) -> HardwareClass:
-    return parse_api.parse_hardware_class({"metadata": {"name": name}, "spec": spec})
+def parse_hardware(name: str, spec: JSON, metadata: JSON) -> HardwareClass:
+    return parse_api.parse_hardware_class({"metadata": {"name": name, **metadata}, "spec": spec})
 
 
 def parse_node(name: str, node: JSON) -> Node:
@@ -140,7 +156,7 @@ def parse_pod(name: str, pod: JSON, document: JSON, hardware: Mapping[str, Hardw
         "devices": devices,
         "model_version": document["deployment"]["spec"]["model"].get("version"),
     }
-    return Pod(**{**usual, **pod, "name": name, "problem": problem})
+    return Pod(**{**usual, **pod, "name": name, "problem": problem, "mark": Mark(**pod.get("mark", {}))})
 
 
 # --- Out: values as YAML ---------------------------------------------------------------------------------------------
@@ -148,7 +164,7 @@ def parse_pod(name: str, pod: JSON, document: JSON, hardware: Mapping[str, Hardw
 
 def brief(manifest: JSON) -> JSON:
     """What a manifest is, and of what a cycle changes the figure."""
-    head, spec = {"kind": manifest["kind"], "name": manifest["metadata"]["name"]}, manifest["spec"]
+    head, spec = {"kind": manifest["kind"], "name": manifest["metadata"]["name"]}, manifest.get("spec", {})
     replicas = {"replicas": spec["replicas"]} if "replicas" in spec else {}
     weights = [f"{b['name']}={b['weight']}" for rule in spec.get("rules", ()) for b in rule["backendRefs"]]
     return {**head, **replicas, **({"weights": " ".join(weights)} if weights else {})}
@@ -157,6 +173,8 @@ def brief(manifest: JSON) -> JSON:
 def plain(value: Any) -> Any:
     """A value of the model as what YAML can hold."""
     if isinstance(value, Suspicion):
+        return f"{value}{' (lost)' if value.lost else ''}"
+    if isinstance(value, Departure):
         return f"{value}{' (lost)' if value.lost else ''}"
     if is_dataclass(value):
         shown = {f.name: plain(getattr(value, f.name)) for f in fields(value)}

@@ -127,6 +127,12 @@ def objects(api: Api, namespace: str) -> dict[str, JSON]:
         ("apis/gateway.envoyproxy.io/v1alpha1", "backendtrafficpolicies"),
     )
     found: dict[str, JSON] = {}
+    slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    placeholders = "endpointslice.kubernetes.io/managed-by=heteroserve.dev"  # the others are Kubernetes' own
+    found |= {
+        f"EndpointSlice/{item['metadata']['name']}": item
+        for item in api.ask("GET", slices, labelSelector=placeholders).body["items"]
+    }
     for prefix, plural in paths:
         body = api.ask("GET", f"/{prefix}/namespaces/{namespace}/{plural}").body
         kind = body["kind"].removesuffix("List")
@@ -146,14 +152,17 @@ def _path(manifest: JSON) -> str:
     return f"{prefix}/{f'namespaces/{namespace}/' if namespace else ''}{kind.lower()}s/{name}"
 
 
-def can_i(api: Api, verb: str, group: str, resource: str, subresource: str = "", *, namespace: str = "") -> bool:
-    """Whether the operator's account may do something (everywhere, or there), by the API server's own word."""
+def can_i(
+    api: Api, verb: str, group: str, resource: str, subresource: str = "", *, namespace: str = "", name: str = ""
+) -> bool:
+    """Whether the operator's account may do something (everywhere, there, or to that one), by the API server's word."""
     attributes = {
         "verb": verb,
         "group": group,
         "resource": resource,
         "subresource": subresource,
         "namespace": namespace,
+        "name": name,
     }
     body = {
         "apiVersion": "authorization.k8s.io/v1",

@@ -11,6 +11,7 @@ from integration.inputs import VALID, changed, samples
 pytestmark = pytest.mark.integration
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+PROFILE: JSON = {"points": [{"batch": 1, "latencyMilliseconds": {"p50": 1, "p99": 2.5}, "throughput": 100}]}
 FILES = [{"key": "config.pbtxt", "path": "digits/config.pbtxt"}, {"key": "config.pbtxt", "path": "b/config.pbtxt"}]
 
 # name: kind, fields that are set, fields that are taken out
@@ -90,6 +91,27 @@ UNUSUAL: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "one listener of a Gateway": (
         "InferenceDeployment",
         {"spec.traffic.gateway.parentRefs.0": {"name": "a", "sectionName": "http", "port": 80}},
+        (),
+    ),
+    "a split by hand": (
+        "InferenceDeployment",
+        {"spec.traffic.weights": [{"class": "cpu-x86", "weight": 10}, {"class": "gpu-l4", "weight": 90}]},
+        (),
+    ),
+    "everything by hand to one class, and nothing said of the other": (
+        "InferenceDeployment",
+        {"spec.traffic.weights": [{"class": "gpu-l4", "weight": 100}]},
+        (),
+    ),
+    "an empty list of weights": ("InferenceDeployment", {"spec.traffic.weights": []}, ()),
+    "fifteen classes with a weight each": (
+        "InferenceDeployment",
+        {
+            "spec.classes": [{"name": f"class-{number:02}-{'x' * 30}", "profile": PROFILE} for number in range(15)],
+            "spec.traffic.weights": [
+                {"class": f"class-{number:02}-{'x' * 30}", "weight": 7 if number < 10 else 6} for number in range(15)
+            ],
+        },
         (),
     ),
     "fifteen classes of sixteen points": (

@@ -15,6 +15,7 @@ from heteroserve.api.v1alpha1 import (
     HardwareClassStatus,
     InferenceDeploymentStatus,
     PendingScaleDown,
+    Recovery,
 )
 from integration.control_plane import JSON, Api, wait_for
 from integration.inputs import VALID, changed
@@ -49,6 +50,7 @@ STATUS = InferenceDeploymentStatus(
             reason="DemandFits",
             message="2 replicas carry 615 requests per second",
             pending_scale_down=PendingScaleDown(since=NOW, replicas=2),
+            recovery=Recovery(since=NOW, setbacks=2, troubled=True, floor=1),
         ),
     ),
     decisions=(Decision(time=NOW, class_name="cpu-x86", from_="2 replicas", to="3 replicas", reason="DemandGrew"),),
@@ -107,6 +109,8 @@ def test_the_status_of_a_class(api: Api) -> None:
         ("status.classes.0.weight", 101),
         ("status.classes.0.ready", -1),
         ("status.costPerHour", "free"),
+        ("status.classes.0.recovery.setbacks", 101),
+        ("status.classes.0.recovery.troubled", "very"),
         ("status.conditions.0.status", "Perhaps"),
         ("status.conditions.0.lastTransitionTime", "yesterday"),
         ("status.decisions.0.reason", ""),
@@ -147,12 +151,13 @@ def test_what_kubectl_get_shows_of_a_deployment(api: Api, deployment: JSON) -> N
 def test_what_kubectl_get_shows_of_a_class(api: Api) -> None:
     gpu = changed(VALID["HardwareClass"], {"metadata.name": "a-gpu"})
     api.apply(gpu)
-    status = HardwareClassStatus(nodes=4, ready_nodes=3, devices=Devices(free=1), conditions=(READY,))
+    evacuated = READY.model_copy(update={"type": "Evacuated", "status": "False", "reason": "ReplicasLeft"})
+    status = HardwareClassStatus(nodes=4, ready_nodes=3, devices=Devices(free=1), conditions=(READY, evacuated))
     api.apply(with_status(gpu, status), "operator", "status")
     row = shown(api, "/apis/heteroserve.dev/v1alpha1/hardwareclasses")
     del row["Age"]
     want = {"Accelerator": "GPU", "Ready": 3, "Nodes": 4, "Free": 1, "Cost/h": "0.71", "Reason": "Serving"}
-    assert row == {"Name": "a-gpu", **want}
+    assert row == {"Name": "a-gpu", **want, "Evacuated": "ReplicasLeft"}
 
 
 def test_names_and_subresources(api: Api) -> None:
@@ -184,7 +189,9 @@ def undocumented(schema: JSON, path: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", ["HardwareClass", "InferenceDeployment"])
 def test_kubectl_explain_has_an_answer_for_every_field(api: Api, kind: str) -> None:
-    schemas = api.ask("GET", "/openapi/v3/apis/heteroserve.dev/v1alpha1").body["components"]["schemas"]
+    path = "/openapi/v3/apis/heteroserve.dev/v1alpha1"
+    wait_for(lambda: "components" in api.ask("GET", path).body, "the description of the API")  # later than the CRDs
+    schemas = api.ask("GET", path).body["components"]["schemas"]
     schema = schemas[f"dev.heteroserve.v1alpha1.{kind}"]
     assert len(schema["description"]) > 50
     assert list(undocumented(schema, "")) == []

@@ -31,6 +31,7 @@ WANT_OBJECTS = {
     "GRPCRoute/digits",
     "BackendTrafficPolicy/digits",
     *(f"{kind}/digits-{c}" for kind in ("Deployment", "Service", "PodDisruptionBudget") for c in CLASSES),
+    *(f"EndpointSlice/digits-{c}-placeholder" for c in CLASSES),
 }
 
 
@@ -345,8 +346,9 @@ ALLOWED = {
     ("heteroserve.dev", "hardwareclasses", ""): "get list watch",
     ("heteroserve.dev", "hardwareclasses", "status"): "patch",
     ("", "nodes", ""): "get list watch",
-    ("", "pods", ""): "get list watch",
+    ("", "pods", ""): "get list watch patch",
     ("", "services", ""): "get list watch create patch delete",
+    ("discovery.k8s.io", "endpointslices", ""): "get list watch create patch delete",
     ("apps", "deployments", ""): "get list watch create patch delete",
     ("policy", "poddisruptionbudgets", ""): "get list watch create patch delete",
     ("networking.k8s.io", "networkpolicies", ""): "get list watch create patch delete",
@@ -358,6 +360,8 @@ ALLOWED = {
     ("", "secrets", ""): "",
     ("", "configmaps", ""): "",
     ("", "pods", "exec"): "",
+    ("", "pods", "status"): "",
+    ("", "pods", "binding"): "",
     ("", "pods", "eviction"): "",
     ("", "nodes", "proxy"): "",
     ("", "serviceaccounts", "token"): "",
@@ -384,6 +388,17 @@ def test_the_heartbeats_of_nodes_may_be_listed_and_no_other_lease_be_seen(kubeco
     assert found == {"kube-node-lease": {"list"}, "kube-system": set(), "default": set(), "heteroserve-system": set()}
 
 
+def test_one_config_map_may_be_read_and_no_other_be_seen(kubeconfig: Path, api: Api) -> None:
+    found = {
+        (namespace, name): {v for v in VERBS if can_i(api, v, "", "configmaps", namespace=namespace, name=name)}
+        for namespace in ("heteroserve-system", "default")
+        for name in ("heteroserve-controls", "others")
+    }
+    assert {where: verbs for where, verbs in found.items() if verbs} == {
+        ("heteroserve-system", "heteroserve-controls"): {"get"}
+    }
+
+
 def test_the_operator_hears_the_heartbeats_with_these_rights(operator: Operator, api: Api, digits: JSON) -> None:
     api.apply(digits)
     eventually(lambda: everything_is_there(api, digits["metadata"]["namespace"]))  # by then they were listed
@@ -402,6 +417,8 @@ def test_the_rules_grant_nothing_beside_the_table() -> None:
         for group, resource in itertools.product(rule["apiGroups"], rule["resources"])
     }
     assert granted == {key: verbs for key, verbs in ALLOWED.items() if verbs}
+    switch = {"resources": ["configmaps"], "resourceNames": ["heteroserve-controls"], "verbs": ["get"]}
     assert roles == {
-        "kube-node-lease": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list"]}]
+        "heteroserve-system": [{"apiGroups": [""], **switch}],
+        "kube-node-lease": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list"]}],
     }

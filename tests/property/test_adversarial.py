@@ -182,7 +182,13 @@ def test_a_deployment_that_somebody_scaled_to_absurdity_is_brought_back_and_told
 def test_a_window_of_nothing_shrinks_at_once_by_half() -> None:
     scaling = Scaling(target_utilisation=1.0, scale_down_window_seconds=0)
     wish = builders.deployment(builders.target("cpu"), scaling=scaling)
-    plan, _ = street(builders.snapshot(deployment=wish, ready={"cpu": 8}, demand=100))
+    given = builders.snapshot(deployment=wish, ready={"cpu": 8}, demand=100)
+    plan, _ = street(given)
+    assert [(c.replicas, c.why) for c in plan.classes] == [(8, Why.DRAINING)]
+    gone = {m.pod for m in plan.marks}
+    assert len(gone) == 4
+    pods = tuple(replace(p, mark=builders.mark(30)) if p.name in gone else p for p in given.pods)
+    plan, _ = street(replace(given, pods=pods))
     assert [c.replicas for c in plan.classes] == [4]
 
 

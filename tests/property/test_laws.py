@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 import builders
 import strategies
 from heteroserve.decide import decide
+from heteroserve.decide.besides import without_besides
 from heteroserve.decide.demand import estimate_demand
 from heteroserve.decide.health import assess_health
+from heteroserve.decide.picture import take
 from heteroserve.decide.sizing import Wanted, size
 from heteroserve.decide.stabilise import SMALLEST_STEP_UP
-from heteroserve.decide.supply import Supply, assess_supply, ready_pods
+from heteroserve.decide.supply import Supply, ready_pods
 from heteroserve.decide.traffic import TOTAL, Share, apportion, split_traffic
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import ClassPlan, Plan, Why
@@ -54,10 +56,12 @@ def applied(snapshot: Snapshot, plan: Plan) -> Snapshot:
     }
     routes = [m for m in render(snapshot, plan) if m["kind"] == "HTTPRoute"]
     weights = {c.name: c.weight for c in plan.classes if c.reachable and (c.render or c.replicas > 0)}
+    marks = {m.uid: m.mark for m in plan.marks}
     status = as_json(compute_status(snapshot, plan, Outcome()))
     return replace(
         snapshot,
         replicas={**untouched, **listed},
+        pods=tuple(replace(p, mark=marks.get(p.uid, p.mark)) for p in snapshot.pods),
         route=RouteState(weights=weights, accepted=True) if routes else None,
         memory=parse_memory(builders.raw_deployment(status=status)),
     )
@@ -69,7 +73,7 @@ def essence(plan: Plan) -> dict[str, tuple[int, int]]:
 
 
 def changes(snapshot: Snapshot, plan: Plan) -> set[str]:
-    """Classes whose replicas a plan changes; nobody's name stands for the split of the traffic."""
+    """Classes whose replicas a plan changes; nobody's name stands for the split of the traffic. Marks are not told."""
     before = {n: w for n, w in routed(snapshot).items() if w}
     after = {c.name: c.weight for c in plan.classes if c.weight}
     split = {""} if snapshot.gateways and before != after else set()
@@ -84,18 +88,33 @@ def routed(snapshot: Snapshot) -> Mapping[str, int]:
 
 
 def supplies_of(snapshot: Snapshot) -> tuple[Supply, ...]:
-    return assess_supply(snapshot, assess_health(snapshot))
+    return take(snapshot).supplies
 
 
-def lost_pods(snapshot: Snapshot) -> dict[str, int]:
-    """By class: pods that do not serve any more and that Kubernetes still counts."""
-    return {s.name: s.lost for s in supplies_of(snapshot)}
+def moving(snapshot: Snapshot) -> dict[str, int]:
+    """By class: pods that are to be replaced."""
+    return {s.name: len(s.departures) for s in supplies_of(snapshot)}
+
+
+def kept(snapshot: Snapshot, name: str) -> int:
+    """Replicas of a listed class now that were not asked for in place of others, within its maxReplicas."""
+    most = {c.name: c.max_replicas for c in snapshot.deployment.classes}
+    return min(without_besides(name, snapshot, take(snapshot).departing) or 0, most[name])
 
 
 def bounded(snapshot: Snapshot, name: str) -> int:
-    """Replicas of a listed class now, within its maxReplicas; lost ones do not count against it."""
-    most = {c.name: c.max_replicas for c in snapshot.deployment.classes}
-    return min(snapshot.replicas.get(name, 0), most[name] + lost_pods(snapshot)[name])
+    """Replicas of a listed class now; those that are to be replaced do not count against its maxReplicas."""
+    return kept(snapshot, name) + moving(snapshot)[name]
+
+
+def idle(snapshot: Snapshot) -> set[str]:
+    """Classes of which nobody answers who is to leave: nothing is lost with them, whatever is known."""
+    return {s.name for s in supplies_of(snapshot) if s.departures and s.answering == s.staying_ready}
+
+
+def ordinary(snapshot: Snapshot, plan: Plan) -> list[ClassPlan]:
+    """Those of the plan's classes that have a Deployment and nobody to replace: the laws of moves are elsewhere."""
+    return [c for c in plan.classes if c.render and c.name in snapshot.replicas and not c.departures]
 
 
 def _serves(plan: ClassPlan) -> bool:
@@ -113,7 +132,8 @@ def effective_rps(supplies: tuple[Supply, ...], wanted: Mapping[str, Wanted]) ->
 def test_p1_applied_again_and_again_while_the_world_stands_still_every_plan_comes_to_rest(snapshot: Snapshot) -> None:
     for _ in range(CYCLES):
         plan = decide(snapshot)
-        if not changes(snapshot, plan):
+        behind = snapshot.route is not None and snapshot.route.behind
+        if not (changes(snapshot, plan) or plan.marks or behind):
             break
         snapshot = applied(snapshot, plan)
     again = decide(applied(snapshot, plan))
@@ -192,7 +212,8 @@ def test_p3_no_class_grows_beyond_what_fits_the_budget_while_replicas_on_their_w
     wanted = {n: w if n in snapshot.replicas else remembered[n] for n, w in wanted.items()}
     for c in plan.classes:
         if c.render:
-            assert c.replicas <= max(snapshot.replicas.get(c.name, 0), wanted[c.name].replicas + c.lost)
+            alive = max(wanted[c.name].replicas, kept(snapshot, c.name))
+            assert c.replicas <= max(snapshot.replicas.get(c.name, 0), alive + len(c.departures))
 
 
 # --- P4: no traffic for what is not ready ----------------------------------------------------------------------------
@@ -248,7 +269,15 @@ def test_p5_a_class_taken_out_of_the_spec_is_in_the_plan_until_the_route_let_go_
 @given(strategies.snapshots())
 def test_p5_routes_are_written_after_the_services_they_name_and_before_the_replicas(snapshot: Snapshot) -> None:
     kinds = [m["kind"] for m in render(snapshot, decide(snapshot))]
-    order = ["Service", "HTTPRoute", "GRPCRoute", "BackendTrafficPolicy", "NetworkPolicy", "Deployment"]
+    order = [
+        "Service",
+        "EndpointSlice",
+        "HTTPRoute",
+        "GRPCRoute",
+        "BackendTrafficPolicy",
+        "NetworkPolicy",
+        "Deployment",
+    ]
     order.append("PodDisruptionBudget")
     assert kinds == sorted(kinds, key=order.index)
 
@@ -260,12 +289,11 @@ def test_p5_what_stays_ready_carries_the_demand_unless_it_did_not_before_or_maxi
     """Make before break: of the replicas that a plan takes away, those that are ready are not needed."""
     plan = decide(snapshot)
     rps = {s.name: s.replica_rps for s in supplies_of(snapshot)}
-    most = {c.name: c.max_replicas for c in snapshot.deployment.classes}
     known = [c for c in plan.classes if c.render and c.reachable and c.name in snapshot.replicas]
-    before = math.fsum(min(c.ready, most[c.name]) * rps[c.name] for c in known)
+    before = math.fsum(min(c.ready, kept(snapshot, c.name)) * rps[c.name] for c in known)
     after = math.fsum(min(c.ready, c.replicas) * rps[c.name] for c in known)
     assert after >= min(before, plan.demand.rps or 0.0) * (1 - 1e-9)
-    assert any(min(c.ready, c.replicas) for c in known) or not any(min(c.ready, most[c.name]) for c in known)
+    assert any(min(c.ready, c.replicas) for c in known) or not any(min(c.ready, kept(snapshot, c.name)) for c in known)
 
 
 # --- P6: no order ----------------------------------------------------------------------------------------------------
@@ -338,8 +366,8 @@ def test_p7_what_is_wanted_is_within_minimum_and_maximum(
 @given(strategies.snapshots(with_signals=strategies.blind_signals, retired=False))
 def test_p8_without_fresh_metrics_no_class_shrinks_but_to_a_lowered_maximum(snapshot: Snapshot) -> None:
     for c in decide(snapshot).classes:
-        if c.name in snapshot.replicas:
-            low = bounded(snapshot, c.name) if c.render else snapshot.replicas[c.name]
+        if c.name in snapshot.replicas.keys() - idle(snapshot):
+            low = kept(snapshot, c.name) if c.render else snapshot.replicas[c.name]
             assert c.replicas >= low
 
 
@@ -362,8 +390,8 @@ def test_p8_one_signal_that_is_no_number_is_enough(signals: Signals, ready: int)
 def test_p8_while_nothing_is_ready_nothing_shrinks_because_no_demand_can_be_seen(snapshot: Snapshot) -> None:
     snapshot = replace(snapshot, pods=tuple(replace(p, ready=False) for p in snapshot.pods))
     for c in decide(snapshot).classes:
-        if c.render and c.name in snapshot.replicas:
-            assert c.replicas >= bounded(snapshot, c.name)
+        if c.render and c.name in snapshot.replicas.keys() - idle(snapshot):
+            assert c.replicas >= kept(snapshot, c.name)
 
 
 # --- P9: steps -------------------------------------------------------------------------------------------------------
@@ -373,39 +401,39 @@ def test_p8_while_nothing_is_ready_nothing_shrinks_because_no_demand_can_be_seen
 def test_p9_a_class_at_most_doubles_or_grows_by_four_once_it_has_a_deployment(snapshot: Snapshot) -> None:
     for c in decide(snapshot).classes:
         if c.render and c.name in snapshot.replicas:
-            now = bounded(snapshot, c.name)
-            assert c.replicas <= max(snapshot.replicas[c.name], now + max(SMALLEST_STEP_UP, now))
+            now = kept(snapshot, c.name)
+            most = now + max(SMALLEST_STEP_UP, now) + len(c.departures)
+            assert c.replicas <= max(snapshot.replicas[c.name], most)
 
 
 @given(strategies.snapshots())
 def test_p9_a_class_at_most_halves_below_its_maximum(snapshot: Snapshot) -> None:
-    for c in decide(snapshot).classes:
-        if c.render and c.name in snapshot.replicas:
-            now = bounded(snapshot, c.name)
-            assert c.replicas >= now - max(1, now // 2)
+    for c in ordinary(snapshot, decide(snapshot)):
+        now = bounded(snapshot, c.name)
+        assert c.replicas >= now - max(1, now // 2)
 
 
 @given(strategies.snapshots())
 def test_p9_one_class_shrinks_at_a_time_but_to_a_lowered_maximum(snapshot: Snapshot) -> None:
     plan = decide(snapshot)
-    shrinking = [c.name for c in plan.classes if c.render and c.replicas < bounded(snapshot, c.name)]
+    shrinking = [c.name for c in ordinary(snapshot, plan) if c.replicas < bounded(snapshot, c.name)]
     assert len(shrinking) <= 1
 
 
 @given(strategies.snapshots())
 def test_p9_nothing_shrinks_before_its_window_is_over(snapshot: Snapshot) -> None:
     window = snapshot.deployment.scaling.scale_down_window_seconds
-    for c in decide(snapshot).classes:
-        if c.render and c.name in snapshot.replicas and c.replicas < bounded(snapshot, c.name):
+    for c in ordinary(snapshot, decide(snapshot)):
+        if c.replicas < bounded(snapshot, c.name):
             waited = snapshot.memory.pending.get(c.name)
             assert window == 0 or (waited and (snapshot.now - waited.since).total_seconds() >= window)
 
 
 @given(strategies.snapshots())
 def test_p9_a_class_shrinks_no_lower_than_the_most_that_was_wanted_meanwhile(snapshot: Snapshot) -> None:
-    for c in decide(snapshot).classes:
+    for c in ordinary(snapshot, decide(snapshot)):
         waited = snapshot.memory.pending.get(c.name)
-        if c.render and waited and c.replicas < bounded(snapshot, c.name) > waited.replicas:
+        if waited and c.replicas < bounded(snapshot, c.name) > waited.replicas:
             assert c.replicas >= waited.replicas
 
 
@@ -470,7 +498,8 @@ def test_a_class_whose_pods_fail_grows_no_further_than_one_beyond_what_works(sna
     plan = builders.by_name(decide(snapshot).classes)
     for s in supplies_of(snapshot):
         if s.problems and s.hardware and plan[s.name].render:
-            most = max(s.lost + max(s.placed + 1, s.target.min_replicas, 1), snapshot.replicas.get(s.name, 0))
+            alive = max(s.placed + 1, s.target.min_replicas, 1, kept(snapshot, s.name))
+            most = max(len(s.departures) + alive, snapshot.replicas.get(s.name, 0))
             assert plan[s.name].replicas <= most
 
 

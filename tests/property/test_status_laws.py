@@ -36,6 +36,8 @@ def test_what_is_written_is_what_is_remembered(snapshot: Snapshot, outcome: Outc
     status = status_of(snapshot, outcome)
     found = remembered(status)
     assert found.pending == {c.name: c.pending for c in status.classes if c.pending}
+    assert found.recoveries == {c.name: c.recovery for c in status.classes if c.recovery}
+    assert found.ready == {c.name: c.ready for c in status.classes}
     assert found.conditions == status.conditions
     assert found.decisions == status.decisions
     assert found.demand_rps == status.demand_rps
@@ -49,8 +51,11 @@ def test_a_moment_that_changes_nothing_is_written_once(snapshot: Snapshot, outco
         replicas={c.name: c.replicas for c in plan.classes if c.render or c.name in snapshot.replicas},
         route=snapshot.route and RouteState(weights={c.name: c.weight for c in plan.classes}, accepted=True),
     )
-    first = status_of(settled, outcome)
     assume(not decide(settled).decisions)
+    noticed = status_of(settled, outcome)  # that replicas came or went, say
+    settled = replace(settled, memory=remembered(noticed))
+    assume(not decide(settled).decisions)
+    first = status_of(settled, outcome)
     again = status_of(replace(settled, memory=remembered(first)), outcome)
     assert as_json(again) == as_json(first)
     assert announcements_for(first.conditions, again.conditions, ()) == ()

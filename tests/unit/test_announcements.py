@@ -13,6 +13,10 @@ OPEN = builders.condition("ModelReady", "Unknown", "Starting")
 CALM = builders.condition("Stalled", "False", "NothingInTheWay")
 STALLED = builders.condition("Stalled", "True", "NameTaken", message="Service digits exists")
 
+NOT_ASKED = builders.condition("Evacuated", "False", "NotAsked")
+LEFT = builders.condition("Evacuated", "False", "ReplicasLeft")
+SAFE = builders.condition("Evacuated", "True", "NothingLeft", message="safe: no replica is left")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
@@ -48,6 +52,12 @@ CHANGES = {
     "what is bad when True recovers": Change(
         before=STALLED, after=CALM, want=news("StalledRecovered", "Stalled is False again: NothingInTheWay")
     ),
+    "nobody wants the nodes": Change(after=NOT_ASKED),
+    "somebody wants the nodes, and replicas are left": Change(before=NOT_ASKED, after=LEFT),
+    "the last replica has left": Change(before=LEFT, after=SAFE, want=news("NothingLeft", "safe: no replica is left")),
+    "nothing was there in the first place": Change(after=SAFE, want=news("NothingLeft", "safe: no replica is left")),
+    "it stays empty": Change(before=SAFE, after=SAFE),
+    "nobody wants the nodes any more": Change(before=SAFE, after=NOT_ASKED),
     "Ready repeats the others": Change(after=builders.condition("Ready", "False", "ModelLoadFailed")),
     "Reconciling is told by the decisions": Change(after=builders.condition("Reconciling", "False", "UpToDate")),
 }
@@ -59,9 +69,10 @@ def test_conditions_are_announced_when_they_change_for_somebody(case: Change) ->
     assert announcements_for(before, (OTHER, case.after), ()) == case.want
 
 
-def test_a_ready_that_stands_alone_repeats_nobody() -> None:
+def test_a_ready_that_repeats_nobody_is_announced() -> None:
     bad = builders.condition("Ready", "False", "NoNodes", message="no node has the labels")
-    assert announcements_for((), (bad,), ()) == warning("NoNodes", "no node has the labels")
+    found = announcements_for((), (bad, OTHER), (), quiet=frozenset())
+    assert found == warning("NoNodes", "no node has the labels")
 
 
 DECISIONS: dict[str, tuple[DecisionRecord, str]] = {

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import builders
@@ -13,7 +14,7 @@ from heteroserve.model.deployment import (
 )
 from heteroserve.model.outcome import Outcome, Refusal
 from heteroserve.model.plan import Why
-from heteroserve.model.snapshot import Cluster, Pod, PodProblem, Signals, Snapshot
+from heteroserve.model.snapshot import Cluster, Mark, Pod, PodProblem, Signals, Snapshot
 from heteroserve.status.compute import compute_status
 
 FINE = {
@@ -71,8 +72,8 @@ NONE_READY = {
 }
 DOUBT = "2 of 4 nodes turned bad within a minute: cpu-0, gpu-0"
 NOBODY = (
-    "cpu: 0 of 4 replicas ready, not trusted: pod cpu-000: ProbeFailed; pod cpu-001: ProbeFailed; "
-    "gpu: 0 of 2 replicas ready, not trusted: pod gpu-000: ProbeFailed"
+    "cpu: 0 of 2 replicas ready, not trusted: pod cpu-000: ProbeFailed; pod cpu-001: ProbeFailed; "
+    "gpu: 0 of 1 replicas ready, not trusted: pod gpu-000: ProbeFailed"
 )
 MANY = (
     "cpu: 1 of 6 replicas ready, not trusted: pod cpu-000: ProbeFailed; pod cpu-001: ProbeFailed; "
@@ -290,9 +291,9 @@ JUDGED = {
         want={"CapacityAvailable": ("False", "MaxReplicas")},
     ),
     "a node was lost": Judged(
-        given=builders.lost(steady(demand=0), "gpu-0"),
-        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("False", "PodsInTrouble")},
-        want_message=("Degraded", "gpu: 0 of 1 replicas ready, not trusted: pod gpu-000: NodeNotReady"),
+        given=builders.lost(steady(), "gpu-0"),
+        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("True", "ReplicasComing")},
+        want_message=("Degraded", "gpu: 0 of 2 replicas ready, not trusted: pod gpu-000: NodeNotReady"),
     ),
     "a pod does not answer": Judged(
         given=builders.silent(steady(), "cpu-000"),
@@ -314,15 +315,20 @@ JUDGED = {
             "gpu-0",
             lease_age_seconds=25.0,
         ),
-        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("False", "PodsInTrouble")},
-        want_message=("Degraded", "gpu: 0 of 1 replicas ready, not trusted: pod gpu-x: NodeLeaseExpired"),
+        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("True", "ReplicasComing")},
+        want_message=("Degraded", "gpu: 0 of 2 replicas ready, not trusted: pod gpu-x: NodeLeaseExpired"),
     ),
     "a pod is lost, and its replacement serves": Judged(
         given=builders.vitals(
             builders.silent(
                 steady(
                     replicas={"cpu": 3, "gpu": 1},
-                    pods=(*builders.pods("cpu", 2), builders.pod("cpu-r", node="cpu-1"), *builders.pods("gpu", 1)),
+                    pods=(
+                        builders.pod("cpu-000", mark=Mark(goes_first=True)),
+                        builders.pod("cpu-001", node="cpu-1"),
+                        builders.pod("cpu-r", node="cpu-1"),
+                        *builders.pods("gpu", 1),
+                    ),
                 ),
                 "cpu-000",
             ),
@@ -381,6 +387,53 @@ JUDGED = {
     ),
     "paused": Judged(
         given=steady(deployment=builders.deployment(*TWO, paused=True)), want={"Reconciling": ("False", "Paused")}
+    ),
+    "the whole fleet is paused": Judged(
+        given=steady(paused="the ConfigMap ops/heteroserve-controls says paused"),
+        want={"Reconciling": ("False", "Paused")},
+        want_message=("Reconciling", "the ConfigMap ops/heteroserve-controls says paused: nothing is changed"),
+    ),
+    "paused, and the whole fleet as well": Judged(
+        given=steady(
+            deployment=builders.deployment(*TWO, paused=True),
+            paused="the ConfigMap ops/heteroserve-controls says paused",
+        ),
+        want={"Reconciling": ("False", "Paused")},
+        want_message=("Reconciling", "spec.paused is true: nothing is changed"),
+    ),
+    "the whole fleet is paused, and more would be needed": Judged(
+        given=steady(paused="somebody says so", demand=1300),
+        want={"Reconciling": ("False", "Paused"), "CapacityAvailable": ("False", "Paused")},
+        want_message=("CapacityAvailable", "cpu: somebody says so; gpu: somebody says so"),
+    ),
+    "a node is cordoned, and the replica for it on its way": Judged(
+        given=steady(nodes=(builders.node("gpu-0", cordoned=True), builders.node("gpu-1"), *builders.nodes("cpu"))),
+        want={"Reconciling": ("True", "ReplicasComing")},
+        want_message=("Reconciling", "on the way: gpu"),
+    ),
+    "a device is broken, and its pod is to be replaced": Judged(
+        given=steady(
+            pods=(*builders.pods("cpu", 2), builders.pod("gpu-000", device_unhealthy=True)),
+            replicas={"cpu": 2, "gpu": 1},
+            demand=150,
+        ),
+        want={"Degraded": ("True", "ClassesDegraded"), "Reconciling": ("True", "ReplicasComing")},
+        want_message=("Degraded", "gpu: 0 of 2 replicas ready, not trusted: pod gpu-000: DeviceUnhealthy"),
+    ),
+    "the loss of a class is rehearsed": Judged(
+        given=steady(
+            hardware={
+                "cpu": builders.hardware("cpu"),
+                "gpu": builders.hardware("gpu", drill_until=builders.NOW + timedelta(seconds=60)),
+            },
+            demand=150,
+        ),
+        want={"Degraded": ("True", "ClassesDegraded")},
+        want_message=("Degraded", "gpu: 0 of 1 replicas ready, not trusted: pod gpu-000: Drill"),
+    ),
+    "the traffic is split by hand": Judged(
+        given=steady(deployment=builders.deployment(*TWO, manual_weights={"cpu": 10, "gpu": 90}), demand=1000),
+        want={},
     ),
     "no Gateway is named": Judged(
         given=steady(deployment=builders.deployment(*TWO, gateways=()), route=None),

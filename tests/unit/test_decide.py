@@ -1,11 +1,11 @@
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import builders
 from heteroserve.decide import decide
 from heteroserve.model.deployment import GatewayRef, Scaling
 from heteroserve.model.plan import Why
-from heteroserve.model.snapshot import Cluster, PodProblem, Signals, Snapshot
+from heteroserve.model.snapshot import Cluster, Mark, PodProblem, Signals, Snapshot
 
 Numbers = dict[str, tuple[int, int, Why]]
 DRAINED = builders.memory(pending={"cpu": builders.pending(400, 0)})
@@ -25,6 +25,29 @@ class Story:
     want: Numbers
     want_changes: tuple[str, ...] = ()
     want_requeue: float | None = None
+    want_marks: dict[str, Mark] = field(default_factory=dict)
+
+
+def told(before: Snapshot, name: str, out_seconds: float | None = None) -> Snapshot:
+    """The same moment with a pod that was told to go first, and has been out of the traffic for so long."""
+    mark = builders.mark(out_seconds)
+    return replace(before, pods=tuple(replace(p, mark=mark) if p.name == name else p for p in before.pods))
+
+
+def leaving(before: Snapshot, *, more: int = 0) -> Snapshot:
+    """The same moment with the node gpu-0 cordoned, and so many ready gpus more on the other."""
+    others = tuple(builders.pod(f"gpu-n{number}", class_name="gpu", node="gpu-1") for number in range(more))
+    return replace(
+        before,
+        nodes=tuple(replace(n, cordoned=n.name == "gpu-0") for n in before.nodes),
+        pods=(*before.pods, *others),
+        replicas={**before.replicas, "gpu": before.replicas["gpu"] + more},
+    )
+
+
+def evacuated(before: Snapshot) -> Snapshot:
+    """The same moment with the whole class gpu to be left."""
+    return replace(before, hardware={**before.hardware, "gpu": replace(before.hardware["gpu"], evacuate=True)})
 
 
 STORIES = {
@@ -86,14 +109,145 @@ STORIES = {
             "gpu: 2 replicas -> 3 replicas: FailingOver",
             "traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: PodsSuspect",
         ),
+        want_marks={"gpu-000": builders.mark()},
     ),
     "once it is asked for, nothing more is": Story(
         given=builders.vitals(
-            builders.silent(replace(BUSY, replicas={"cpu": 2, "gpu": 3}, route=LESS), "gpu-000"),
+            builders.silent(told(replace(BUSY, replicas={"cpu": 2, "gpu": 3}, route=LESS), "gpu-000"), "gpu-000"),
             "gpu-0",
             lease_age_seconds=21.0,
         ),
         want={"cpu": (2, 17, Why.FAILOVER), "gpu": (3, 83, Why.FAILOVER)},
+    ),
+    "its node is cordoned: as many more, and it serves until they are ready": Story(
+        given=leaving(BUSY),
+        want={"cpu": (2, 10, Why.STABILISING), "gpu": (3, 90, Why.MOVING)},
+        want_changes=("gpu: 2 replicas -> 3 replicas: MovingAway",),
+        want_marks={"gpu-000": builders.mark()},
+    ),
+    "when they are ready it is taken out of the traffic": Story(
+        given=told(leaving(BUSY, more=1), "gpu-000"),
+        want={"cpu": (2, 10, Why.STABILISING), "gpu": (3, 90, Why.DRAINING)},
+        want_requeue=1.0,
+        want_marks={"gpu-000": builders.mark(0)},
+    ),
+    "when it has nothing left it goes": Story(
+        given=told(leaving(BUSY, more=1), "gpu-000", 30),
+        want={"cpu": (2, 10, Why.STABILISING), "gpu": (2, 90, Why.DEMAND)},
+        want_changes=("gpu: 3 replicas -> 2 replicas: DemandCovered",),
+    ),
+    "without metrics a move goes on": Story(
+        given=replace(told(leaving(BUSY, more=1), "gpu-000", 30), signals=Signals()),
+        want={"cpu": (2, 10, Why.METRICS_HOLD), "gpu": (2, 90, Why.METRICS_HOLD)},
+        want_changes=("gpu: 3 replicas -> 2 replicas: HeldWithoutMetrics",),
+    ),
+    "a whole class is evacuated: the others grow, and it serves until they carry the demand": Story(
+        given=evacuated(builders.snapshot(*TWO, ready={"gpu": 1}, demand=500, route=builders.route(cpu=0, gpu=100))),
+        want={"cpu": (5, 0, Why.DEMAND), "gpu": (1, 100, Why.MOVING)},
+        want_changes=("cpu: 0 replicas -> 5 replicas: DemandCovered",),
+    ),
+    "then it loses its traffic": Story(
+        given=evacuated(
+            builders.snapshot(
+                *TWO,
+                ready={"cpu": 5, "gpu": 1},
+                demand=500,
+                route=builders.route(cpu=34, gpu=66),
+                memory=builders.memory(ready={"cpu": 5, "gpu": 1}),
+            )
+        ),
+        want={"cpu": (5, 100, Why.DEMAND), "gpu": (1, 0, Why.DRAINING)},
+        want_changes=("traffic: cpu=34 gpu=66 -> cpu=100 gpu=0: ReadyCapacity",),
+        want_requeue=1.0,
+    ),
+    "not by a figure that may be too low": Story(
+        given=evacuated(
+            builders.snapshot(
+                *TWO,
+                ready={"cpu": 5, "gpu": 1},
+                signals=builders.fresh(500, missing_pods=1),
+                route=builders.route(cpu=34, gpu=66),
+                memory=builders.memory(ready={"cpu": 5, "gpu": 1}),
+            )
+        ),
+        want={"cpu": (5, 34, Why.DEMAND), "gpu": (1, 66, Why.MOVING)},
+    ),
+    "what was told to go stays told while the route lets go": Story(
+        given=told(
+            builders.snapshot(
+                *TWO, ready={"cpu": 1, "gpu": 1}, demand=500, route=builders.route(cpu=9, gpu=91), memory=DRAINED
+            ),
+            "cpu-000",
+            2,
+        ),
+        want={"cpu": (1, 0, Why.DRAINING), "gpu": (1, 100, Why.DEMAND)},
+        want_changes=("traffic: cpu=9 gpu=91 -> cpu=0 gpu=100: ReadyCapacity",),
+        want_requeue=1.0,
+    ),
+    "a class of which everything is to leave is not started for want of any other": Story(
+        given=evacuated(builders.snapshot(builders.target("gpu"), demand=500)),
+        want={"gpu": (0, 0, Why.NO_NODES)},
+    ),
+    "and not before they are trusted": Story(
+        given=evacuated(
+            builders.snapshot(
+                *TWO,
+                ready={"cpu": 5, "gpu": 1},
+                demand=500,
+                route=builders.route(cpu=0, gpu=100),
+                memory=builders.memory(ready={"cpu": 0, "gpu": 1}),
+            )
+        ),
+        want={"cpu": (5, 6, Why.DEMAND), "gpu": (1, 94, Why.MOVING)},
+        want_changes=("traffic: cpu=0 gpu=100 -> cpu=6 gpu=94: ReadyCapacity",),
+    ),
+    "a drill: the traffic goes elsewhere, and nobody is replaced": Story(
+        given=replace(
+            BUSY,
+            hardware={"cpu": builders.hardware("cpu"), "gpu": builders.hardware("gpu", drill_until=builders.ago(-60))},
+            signals=builders.fresh(200),
+        ),
+        want={"cpu": (2, 100, Why.FAILOVER), "gpu": (2, 0, Why.FAILOVER)},
+        want_changes=("traffic: cpu=10 gpu=90 -> cpu=100 gpu=0: PodsSuspect",),
+        want_marks={"gpu-000": builders.mark(0, goes_first=False), "gpu-001": builders.mark(0, goes_first=False)},
+    ),
+    "a scale-down says who goes, and waits until they have done": Story(
+        given=builders.snapshot(
+            builders.target("gpu"),
+            ready={"gpu": 3},
+            demand=1500,
+            route=builders.route(gpu=100),
+            memory=builders.memory(pending={"gpu": builders.pending(300, 2)}),
+        ),
+        want={"gpu": (3, 100, Why.DRAINING)},
+        want_requeue=1.0,
+        want_marks={"gpu-000": builders.mark(0)},
+    ),
+    "the whole fleet is paused: everything stays as it is": Story(
+        given=replace(leaving(BUSY), paused="somebody says so"),
+        want={"cpu": (2, 10, Why.PAUSED), "gpu": (2, 90, Why.PAUSED)},
+    ),
+    "a class that starts slowly is bridged by the others while it is missed": Story(
+        given=replace(
+            BUSY,
+            pods=(
+                *builders.pods("cpu", 2),
+                *builders.pods("gpu", 2, ready=False, created=builders.ago(25), unready_since=builders.ago(25)),
+            ),
+            signals=builders.fresh(500),
+            route=builders.route(cpu=100, gpu=0),
+        ),
+        want={"cpu": (5, 100, Why.DEMAND), "gpu": (2, 0, Why.STABILISING)},
+        want_changes=("cpu: 2 replicas -> 5 replicas: DemandCovered",),
+    ),
+    "what came back is not counted on for a while": Story(
+        given=replace(
+            BUSY,
+            signals=builders.fresh(200),
+            route=builders.route(cpu=100, gpu=0),
+            memory=builders.memory(recoveries={"gpu": builders.recovery(30, setbacks=1)}, ready={"cpu": 2, "gpu": 2}),
+        ),
+        want={"cpu": (2, 100, Why.STABILISING), "gpu": (2, 0, Why.STABILISING)},
     ),
     "when the lost one is gone from record the window of any other scale-down begins": Story(
         given=replace(BUSY, replicas={"cpu": 2, "gpu": 3}),
@@ -107,20 +261,19 @@ STORIES = {
         given=builders.silent(
             builders.snapshot(*TWO, ready={"cpu": 2, "gpu": 1}, demand=1100, route=builders.route(cpu=17, gpu=83)),
             "gpu-000",
+            times=5,
         ),
         want={"cpu": (2, 100, Why.FAILOVER), "gpu": (3, 0, Why.FAILOVER)},
         want_changes=(
             "gpu: 1 replica -> 3 replicas: FailingOver",
             "traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: PodsSuspect",
         ),
+        want_marks={"gpu-000": builders.mark()},
     ),
     "nobody answers: the suspects share the traffic, for one witness may be wrong": Story(
         given=builders.silent(replace(BUSY, route=builders.route(cpu=50, gpu=50)), *(p.name for p in BUSY.pods)),
-        want={"cpu": (2, 10, Why.FAILOVER), "gpu": (4, 90, Why.FAILOVER)},
-        want_changes=(
-            "gpu: 2 replicas -> 4 replicas: FailingOver",
-            "traffic: cpu=50 gpu=50 -> cpu=10 gpu=90: PodsSuspect",
-        ),
+        want={"cpu": (2, 10, Why.FAILOVER), "gpu": (2, 90, Why.DEMAND)},
+        want_changes=("traffic: cpu=50 gpu=50 -> cpu=10 gpu=90: PodsSuspect",),
     ),
     "a lost pod is no part of the most that are allowed": Story(
         given=builders.vitals(
@@ -135,6 +288,7 @@ STORIES = {
         ),
         want={"gpu": (3, 100, Why.FAILOVER)},
         want_changes=("gpu: 2 replicas -> 3 replicas: FailingOver",),
+        want_marks={"gpu-000": builders.mark()},
     ),
     "many nodes turn bad at once: nothing is changed, whatever else is seen": Story(
         given=builders.vitals(
@@ -194,9 +348,21 @@ STORIES = {
         want_changes=("traffic: cpu=9 gpu=91 -> cpu=0 gpu=100: ReadyCapacity",),
         want_requeue=1.0,
     ),
-    "and its last replica after": Story(
+    "then it is told to go": Story(
         given=builders.snapshot(
             *TWO, ready={"cpu": 1, "gpu": 1}, demand=500, route=builders.route(cpu=0, gpu=100), memory=DRAINED
+        ),
+        want={"cpu": (1, 0, Why.DRAINING), "gpu": (1, 100, Why.DEMAND)},
+        want_requeue=1.0,
+        want_marks={"cpu-000": builders.mark(0)},
+    ),
+    "and its last replica goes after": Story(
+        given=told(
+            builders.snapshot(
+                *TWO, ready={"cpu": 1, "gpu": 1}, demand=500, route=builders.route(cpu=0, gpu=100), memory=DRAINED
+            ),
+            "cpu-000",
+            30,
         ),
         want={"cpu": (0, 0, Why.DEMAND), "gpu": (1, 100, Why.DEMAND)},
         want_changes=("cpu: 1 replica -> 0 replicas: DemandCovered",),
@@ -327,6 +493,7 @@ def test_the_plan_for_a_moment(case: Story) -> None:
     told = tuple(f"{d.class_name or 'traffic'}: {d.before} -> {d.after}: {d.reason}" for d in plan.decisions)
     assert told == case.want_changes
     assert plan.requeue_seconds == case.want_requeue
+    assert {m.pod: m.mark for m in plan.marks} == case.want_marks
 
 
 def test_a_plan_in_full() -> None:
@@ -344,6 +511,7 @@ def test_a_plan_in_full() -> None:
             pending=builders.pending(0, 2),
         ),
         demand=builders.demand(900.0),
+        route_weights={"gpu": 100},
     )
     assert (plan.cost_per_hour, plan.classes[0].ready_rps) == (Decimal("2.10"), 1500.0)
 
@@ -351,7 +519,10 @@ def test_a_plan_in_full() -> None:
 def test_a_split_for_want_of_trust_names_the_witness() -> None:
     plan = decide(builders.silent(BUSY, "gpu-000"))
     (split,) = plan.decisions
-    assert split.message == "in proportion to ready capacity: cpu 2 ready, gpu 1 ready; gpu: pod gpu-000: ProbeFailed"
+    assert (
+        split.message
+        == "by ready capacity: cpu 2 ready, gpu 1 ready; gpu: pod gpu-000: ProbeFailed; gpu is trusted slowly"
+    )
     assert (
         builders.by_name(plan.classes)["cpu"].message == "kept at 2: not all can be trusted: pod gpu-000: ProbeFailed"
     )
@@ -360,7 +531,7 @@ def test_a_split_for_want_of_trust_names_the_witness() -> None:
 def test_a_replica_for_a_lost_one_says_which_is_lost_and_why() -> None:
     given = builders.vitals(builders.silent(BUSY, "gpu-000"), "gpu-0", lease_age_seconds=21.0)
     assert builders.by_name(decide(given).classes)["gpu"].message == (
-        "2, and 1 lost until Kubernetes gives them up: pod gpu-000: ProbeFailed, NodeLeaseExpired; "
+        "2, and 1 until others serve in their place: pod gpu-000: Lost (node gpu-0); "
         "a replica carries 1e+03 requests/s; one request/s costs 0.0007 per hour here"
     )
 
@@ -411,5 +582,5 @@ def test_a_change_says_when_and_why() -> None:
         before="none",
         after="cpu=100 gpu=0",
         reason="ReadyCapacity",
-        message="in proportion to ready capacity: cpu 1 ready, gpu 0 ready",
+        message="by ready capacity: cpu 1 ready, gpu 0 ready",
     )

@@ -148,7 +148,7 @@ Change = Callable[[builders.JSON], object]
 
 
 def service() -> builders.JSON:
-    return build_class_service(builders.deployment(), "cpu", checked=True)
+    return build_class_service(builders.deployment(), "cpu")
 
 
 def route() -> builders.JSON:

@@ -1,7 +1,9 @@
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import builders
+from heteroserve.model.deployment import Key
 from heteroserve.model.fleet import DeviceRequest, HardwareClass, Node, Taint
+from heteroserve.model.snapshot import Pod
 from heteroserve.status.hardware import HardwareStatus, HardwareView, compute_hardware_status
 
 GPU = builders.hardware("gpu", unhealthy_conditions=frozenset({"GPUUnhealthy"}))
@@ -73,6 +75,7 @@ def test_what_is_said_of_a_class(case: Fleet) -> None:
         hardware=case.hardware,
         nodes=case.nodes,
         taken={"gpu-0": {"nvidia.com/gpu": case.taken}},
+        pods={},
         conditions=(),
     )
     capacity, allocatable, free = case.want_devices
@@ -92,12 +95,119 @@ def test_what_is_said_of_a_class(case: Fleet) -> None:
                 observed_generation=3,
                 last_transition=builders.NOW,
             ),
+            builders.condition(
+                "Evacuated",
+                "False",
+                "NotAsked",
+                message="nothing of it is to be evacuated",
+                observed_generation=3,
+                last_transition=builders.NOW,
+            ),
         ),
     )
 
 
+ON_ITS_WAY = replace(FIRST, evacuate=True)
+OTHER = Key(namespace="demo", name="letters")
+MINE, LEAVING = builders.pod("gpu-a"), builders.pod("gpu-b", terminating=True)
+OF_ANOTHER_CLASS = builders.pod("cpu-a", node="gpu-0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evacuation:
+    """Nodes, whether the class is to be left, and the pods on each node."""
+
+    nodes: tuple[Node, ...] = (FIRST, SECOND)
+    whole: bool = False
+    pods: dict[str, list[tuple[Key, Pod]]] = field(default_factory=dict)
+    want: tuple[str, str]
+    want_message: str
+
+
+EVACUATIONS = {
+    "nobody asked": Evacuation(
+        pods={"gpu-0": [(builders.KEY, MINE)]},
+        want=("False", "NotAsked"),
+        want_message="nothing of it is to be evacuated",
+    ),
+    "a node of another class is": Evacuation(
+        nodes=(FIRST, replace(builders.node("cpu-0"), evacuate=True)),
+        want=("False", "NotAsked"),
+        want_message="nothing of it is to be evacuated",
+    ),
+    "a node, and replicas are left on it": Evacuation(
+        nodes=(ON_ITS_WAY, SECOND),
+        pods={"gpu-0": [(builders.KEY, MINE), (OTHER, MINE), (builders.KEY, MINE)], "gpu-1": [(OTHER, MINE)]},
+        want=("False", "ReplicasLeft"),
+        want_message="gpu-0: 2 of demo/digits, 1 of demo/letters",
+    ),
+    "one that is on its way out still stands there": Evacuation(
+        nodes=(ON_ITS_WAY, SECOND),
+        pods={"gpu-0": [(builders.KEY, LEAVING)]},
+        want=("False", "ReplicasLeft"),
+        want_message="gpu-0: 1 of demo/digits",
+    ),
+    "one that has ended and stays on record is gone": Evacuation(
+        nodes=(ON_ITS_WAY, SECOND),
+        pods={"gpu-0": [(builders.KEY, replace(LEAVING, ended=True))]},
+        want=("True", "NothingLeft"),
+        want_message="safe: no replica is left on gpu-0",
+    ),
+    "a node, and what is left is on others": Evacuation(
+        nodes=(ON_ITS_WAY, SECOND),
+        pods={"gpu-1": [(builders.KEY, MINE)]},
+        want=("True", "NothingLeft"),
+        want_message="safe: no replica is left on gpu-0",
+    ),
+    "a node is wanted whole, so a replica of another class counts": Evacuation(
+        nodes=(ON_ITS_WAY, SECOND),
+        pods={"gpu-0": [(builders.KEY, OF_ANOTHER_CLASS)]},
+        want=("False", "ReplicasLeft"),
+        want_message="gpu-0: 1 of demo/digits",
+    ),
+    "the class, and its replicas are left on both nodes": Evacuation(
+        whole=True,
+        pods={"gpu-0": [(builders.KEY, MINE)], "gpu-1": [(OTHER, MINE)]},
+        want=("False", "ReplicasLeft"),
+        want_message="gpu-0: 1 of demo/digits; gpu-1: 1 of demo/letters",
+    ),
+    "the class, and a replica of another class may stay": Evacuation(
+        whole=True,
+        pods={"gpu-0": [(builders.KEY, OF_ANOTHER_CLASS)]},
+        want=("True", "NothingLeft"),
+        want_message="safe: no replica is left on gpu-0, gpu-1",
+    ),
+    "the nodes are told by name": Evacuation(
+        nodes=(SECOND, FIRST),
+        whole=True,
+        want=("True", "NothingLeft"),
+        want_message="safe: no replica is left on gpu-0, gpu-1",
+    ),
+    "a class without nodes has nothing to leave": Evacuation(
+        nodes=(), whole=True, want=("True", "NothingLeft"), want_message="safe: it has no nodes"
+    ),
+}
+
+
+@builders.table(EVACUATIONS)
+def test_whether_it_is_safe_to_take_nodes_away(case: Evacuation) -> None:
+    view = HardwareView(
+        now=builders.NOW,
+        generation=1,
+        hardware=replace(GPU, evacuate=case.whole),
+        nodes=case.nodes,
+        taken={},
+        pods=case.pods,
+        conditions=(),
+    )
+    found = {c.type: c for c in compute_hardware_status(view).conditions}["Evacuated"]
+    assert ((found.status, found.reason), found.message) == (case.want, case.want_message)
+
+
 def test_a_condition_that_stays_keeps_its_time() -> None:
     before = builders.condition("Ready", "True", "NodesReady", last_transition=builders.ago(900))
-    view = HardwareView(now=builders.NOW, generation=1, hardware=GPU, nodes=(FIRST,), taken={}, conditions=(before,))
-    (after,) = compute_hardware_status(view).conditions
+    view = HardwareView(
+        now=builders.NOW, generation=1, hardware=GPU, nodes=(FIRST,), taken={}, pods={}, conditions=(before,)
+    )
+    (after, _) = compute_hardware_status(view).conditions
     assert after == replace(before, message="1 of 1 nodes can serve")

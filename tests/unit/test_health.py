@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 import builders
 from heteroserve.decide.health import LEASE_EXPIRED_SECONDS, State, Witness, assess_health
@@ -8,10 +9,20 @@ from heteroserve.model.snapshot import NodeVitals, Pod, Snapshot
 
 EXPIRED = NodeVitals(lease_age_seconds=20.5)
 FINE = (State.HEALTHY, ())
-PROBE, LEASE, NODE = (Witness.PROBE,), (Witness.LEASE,), (Witness.NODE,)
+PROBE, LEASE, NODE, DRILL = (Witness.PROBE,), (Witness.LEASE,), (Witness.NODE,), (Witness.DRILL,)
 POD, PLACE = builders.pod("cpu-a"), builders.node("cpu-0")
 OTHER = builders.pod("cpu-b", node="cpu-1")
 """Another pod of the class, which answers."""
+
+
+class Drilled(Enum):
+    """Whose loss somebody rehearses."""
+
+    NOBODY = auto()
+    CLASS = auto()
+    NODE = auto()
+    BEFORE = auto()
+    """The node's, until this very moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +35,10 @@ class Heard:
     vitals: NodeVitals | None = None
     failed: int | None = 0
     others_failed: int | None = None
+    heard: bool = True
+    """Whether somebody answers our probes elsewhere, be it of another deployment."""
     ejected: int = 0
+    drilled: Drilled = Drilled.NOBODY
     want: tuple[State, tuple[Witness, ...]] = FINE
 
 
@@ -79,6 +93,33 @@ HEARD = {
         others=(replace(OTHER, node="gone"),), failed=5, want=(State.DEAD, PROBE)
     ),
     "nor one that is silent as well": Heard(failed=5, others_failed=2, want=(State.DEAD, PROBE)),
+    "where nobody answers at all it is rather us who do not hear": Heard(
+        others=(), failed=99, heard=False, want=(State.SUSPECT, PROBE)
+    ),
+    "an expired Lease is believed whoever answers us": Heard(
+        others=(), failed=None, vitals=EXPIRED, heard=False, want=(State.DEAD, LEASE)
+    ),
+    "a drill of its class makes a suspect": Heard(drilled=Drilled.CLASS, want=(State.SUSPECT, DRILL)),
+    "a drill of its node makes a suspect": Heard(drilled=Drilled.NODE, want=(State.SUSPECT, DRILL)),
+    "a drill that is over says nothing": Heard(drilled=Drilled.BEFORE),
+    "nobody is given up for a drill, not even the only pod of its class": Heard(
+        others=(), drilled=Drilled.CLASS, want=(State.SUSPECT, DRILL)
+    ),
+    "a drill is no second witness": Heard(
+        failed=2, drilled=Drilled.CLASS, want=(State.SUSPECT, (Witness.PROBE, Witness.DRILL))
+    ),
+    "two others are enough, drill or not": Heard(
+        failed=2,
+        ejected=1,
+        drilled=Drilled.NODE,
+        want=(State.DEAD, (Witness.PROBE, Witness.GATEWAY, Witness.DRILL)),
+    ),
+    "in a drill the only pod that falls silent is given up as ever": Heard(
+        others=(), failed=5, drilled=Drilled.NODE, want=(State.DEAD, (Witness.PROBE, Witness.DRILL))
+    ),
+    "in a drill a Lease that expired says as little against the only pod, which answers, as ever": Heard(
+        others=(), vitals=EXPIRED, drilled=Drilled.NODE, want=(State.SUSPECT, DRILL)
+    ),
     "a pod without a node has no node to blame": Heard(pod=builders.pod("cpu-a", node=None, ready=False), failed=None),
     "a pod on a node that the cluster does not know is judged by its own": Heard(
         pod=builders.pod("cpu-a", node="gone"), vitals=EXPIRED, failed=None
@@ -87,12 +128,18 @@ HEARD = {
 
 
 def moment(case: Heard) -> Snapshot:
+    until = builders.ago(0 if case.drilled is Drilled.BEFORE else -60)
+    drilled = replace(case.node, drill_until=until if case.drilled in {Drilled.NODE, Drilled.BEFORE} else None)
     probes = {case.pod.uid: case.failed, **{p.uid: case.others_failed for p in case.others}}
     return builders.snapshot(
-        nodes=(case.node, builders.node("cpu-1")),
+        nodes=(drilled, builders.node("cpu-1")),
         pods=(case.pod, *case.others),
         probes={uid: failed for uid, failed in probes.items() if failed is not None},
-        vitals={case.node.name: case.vitals} if case.vitals else {},
+        hardware={"cpu": builders.hardware("cpu", drill_until=until if case.drilled is Drilled.CLASS else None)},
+        vitals={
+            "elsewhere": NodeVitals(asked=2, failing=0 if case.heard else 2),
+            **({case.node.name: case.vitals} if case.vitals else {}),
+        },
         gateway_ejected=case.ejected,
     )
 
@@ -105,6 +152,8 @@ def test_what_is_made_of_the_witnesses_against_a_pod(case: Heard) -> None:
     assert health.trusts(case.pod) is (case.want[0] is State.HEALTHY)
     assert health.lost(case.pod) is (case.want[0] is State.DEAD)
     assert health.may_answer(case.pod) is (len(case.want[1]) == 1)
+    assert health.accuses(case.pod) is (set(case.want[1]) not in (set(), set(DRILL)))
+    assert health.misleads(case.pod) is bool({Witness.DEVICE, Witness.DRILL}.intersection(case.want[1]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,6 +152,32 @@ async def test_a_spec_is_for_one_uid() -> None:
     assert client.asked == [("patch", path, [first, {**second, "value": {"rules": []}}])]
 
 
+async def test_a_mark_is_for_one_uid() -> None:
+    client = Client()
+    changes = {"labels": {"a": "1"}, "annotations": {"b": None}}
+    await kube_of(client).merge_metadata(kube.POD, "demo", "digits-cpu-0", changes, uid="u")
+    want = {"metadata": {"labels": {"a": "1"}, "annotations": {"b": None}, "uid": "u"}}
+    assert client.asked == [("patch", "/api/v1/namespaces/demo/pods/digits-cpu-0", want)]
+
+
+IMMUTABLE = 'Pod "digits-cpu-0" is invalid: metadata.uid: Invalid value: "u": field is immutable'
+UNMARKED: dict[str, tuple[Client, type[HeteroserveError], str]] = {
+    "a namesake": (Client(422, IMMUTABLE), Retry, "Conflict"),
+    "a pod that is gone": (Client(404), Retry, "NotFound"),
+    "a pod that somebody else writes to": (Client(409, "modified"), Retry, "Conflict"),
+    "a rule of somebody else's": (Client(422, "metadata.labels: Invalid value"), Reject, "Invalid"),
+    "a right that is missing": (Client(403, "pods is forbidden"), Reject, "Forbidden"),
+}
+
+
+@builders.table(UNMARKED)
+async def test_a_pod_that_cannot_be_marked(case: tuple[Client, type[HeteroserveError], str]) -> None:
+    client, want, want_reason = case
+    with pytest.raises(want) as caught:
+        await kube_of(client).merge_metadata(kube.POD, "demo", "digits-cpu-0", {"labels": {}}, uid="u")
+    assert caught.value.reason == want_reason
+
+
 # --- Lists -----------------------------------------------------------------------------------------------------------
 
 

@@ -104,6 +104,15 @@ def test_a_write_that_is_put_off_is_told_in_the_status() -> None:
     assert api.events, "what was decided is announced"
 
 
+def test_what_is_wrong_with_a_class_is_announced_once() -> None:
+    api = Api()
+    run(live(api, 29))
+    conditions = {c["type"]: c["reason"] for c in api.objects["HardwareClass"]["status"]["conditions"]}
+    assert conditions == {"Ready": "NoNodes", "Evacuated": "NotAsked"}
+    assert api.events.count("NoNodes") == 1
+    assert "NotAsked" not in api.events
+
+
 def test_what_is_put_off_again_says_nothing_new() -> None:
     api = Api()
     run(live(api, 0.5))
@@ -308,3 +317,177 @@ def test_heartbeats_that_may_not_be_read_stop_nothing(monkeypatch: pytest.Monkey
     api.unlistable["Lease"] = FORBIDDEN
     found = watch(api, 31).first(30)
     assert (found.probes, found.vitals["cpu-0"].lease_age_seconds) == ({"uid-digits-cpu-0": 0}, None)
+
+
+# --- What pods are told ----------------------------------------------------------------------------------------------
+
+
+class Marking(Api):
+    """Takes every write, and keeps their order; a ready pod stands on one of two nodes, which somebody cordoned."""
+
+    def __init__(self, *, marking: Exception | None = None, writing: Exception | None = None) -> None:
+        super().__init__()
+        self.marking, self.writing = marking, writing
+        self.written: list[str] = []
+        self.uids: set[str] = set()
+        self.switch: builders.JSON | None = None
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        pod = builders.raw_pod(spec={"nodeName": "cpu-0"}, status=ready)
+        pod["metadata"]["labels"] |= {"heteroserve.dev/serving": "true"}
+        node = builders.raw_node("cpu-0", metadata={"labels": {"pool": "cpu"}}, spec={"unschedulable": True})
+        workload = builders.owned("Deployment", "digits-cpu", class_name="cpu", spec={"replicas": 1})
+        service = builders.owned("Service", "digits-cpu", class_name="cpu", spec={})
+        self.objects |= {"Pod": pod, "Node": node, "Deployment": workload, "Service": service}
+
+    async def list(
+        self, kind: kube.Kind, read: Callable[[builders.JSON], Any], namespace: str | None = None
+    ) -> list[Any]:
+        found = await super().list(kind, read, namespace)
+        other = builders.raw_node("cpu-1", metadata={"labels": {"pool": "cpu"}})
+        return [*found, read(other)] if kind is kube.NODE else found
+
+    async def get(self, kind: kube.Kind, namespace: str, name: str) -> Any:
+        return self.switch if kind is kube.CONFIG_MAP else None
+
+    async def apply(self, kind: kube.Kind, body: builders.JSON) -> builders.JSON:
+        self.written.append(f"{kind.kind}/{body['metadata']['name']}")
+        if self.writing:
+            raise self.writing
+        return {**body, "metadata": {**body["metadata"], "uid": "u", "resourceVersion": "2"}}
+
+    async def merge_metadata(
+        self, kind: kube.Kind, namespace: str, name: str, changes: builders.JSON, *, uid: str
+    ) -> builders.JSON:
+        self.written.append(f"{kind.kind}/{name}")
+        self.uids.add(uid)
+        if self.marking:
+            raise self.marking
+        metadata = {**self.objects["Pod"]["metadata"], "annotations": changes["annotations"], "resourceVersion": "2"}
+        self.objects["Pod"] = {**self.objects["Pod"], "metadata": metadata}
+        return self.objects["Pod"]
+
+    @property
+    def reconciling(self) -> tuple[str, str, str]:
+        found = {c["type"]: c for c in self.objects["InferenceDeployment"]["status"]["conditions"]}["Reconciling"]
+        return found["status"], found["reason"], found["message"]
+
+    @property
+    def stalled(self) -> tuple[str, str, str]:
+        found = {c["type"]: c for c in self.objects["InferenceDeployment"]["status"]["conditions"]}["Stalled"]
+        return found["status"], found["reason"], found["message"]
+
+
+POD = "Pod/digits-cpu-0"
+
+
+def test_a_pod_is_marked_after_what_is_asked_for_in_its_place_and_once() -> None:
+    api = Marking()
+    run(live(api, 20))
+    assert api.written.index("Deployment/digits-cpu") < api.written.index(POD)
+    assert (api.written.count(POD), api.uids) == (1, {"uid-digits-cpu-0"})
+
+
+def unlabelled() -> Marking:
+    """The node is fine again, and the pod is of a time when Services asked for no label."""
+    api = Marking()
+    del api.objects["Pod"]["metadata"]["labels"]["heteroserve.dev/serving"]
+    del api.objects["Node"]["spec"]
+    return api
+
+
+def test_a_pod_comes_into_the_traffic_before_a_service_asks_for_that() -> None:
+    api = unlabelled()
+    run(live(api, 0.5))
+    assert api.written[:2] == [POD, "Service/digits"]
+
+
+def test_while_a_pod_cannot_come_into_the_traffic_no_service_asks_for_that() -> None:
+    api = unlabelled()
+    api.marking = Retry("ApiUnavailable", "away")
+    run(live(api, 0.5))
+    assert api.written == [POD]
+    assert api.reconciling == ("True", "ApiUnavailable", "away")
+
+
+def test_that_a_pod_may_not_be_marked_is_told_and_stops_nothing() -> None:
+    api = unlabelled()
+    api.marking = Reject("Forbidden", "no right to patch pods")
+    run(live(api, 0.5))
+    assert "Deployment/digits-cpu" in api.written
+    assert api.stalled == ("True", "Forbidden", "no right to patch pods")
+
+
+def test_nobody_is_marked_while_the_writes_before_are_put_off() -> None:
+    api = Marking(writing=Retry("ApiUnavailable", MESSAGE))
+    run(live(api, 20))
+    assert POD not in api.written
+
+
+def test_a_mark_that_is_put_off_is_told_and_tried_again_with_growing_pauses() -> None:
+    api = Marking(marking=Retry("ApiUnavailable", "away"))
+    run(live(api, 0.5))
+    assert api.reconciling == ("True", "ApiUnavailable", "away")
+    run(live(api, 16))
+    assert api.written.count(POD) == 1 + 5  # at 0 before, then at 0, 1, 3, 7 and 15
+
+
+def test_a_mark_that_is_refused_is_told_and_stops_nothing() -> None:
+    api = Marking(marking=Reject("Forbidden", "no right to patch pods"))
+    run(live(api, 2))
+    assert api.stalled == ("True", "Forbidden", "no right to patch pods")
+
+
+# --- The switch for the whole fleet ----------------------------------------------------------------------------------
+
+
+def switch(paused: str) -> builders.JSON:
+    return {
+        **builders.raw("ConfigMap", "heteroserve-controls", namespace="heteroserve-system"),
+        "data": {"paused": paused},
+    }
+
+
+def test_paused_from_the_start_nothing_but_the_status_is_written() -> None:
+    api = Marking()
+    api.switch = switch("true")
+    run(live(api, 20))
+    assert api.written == []
+    why = "the ConfigMap heteroserve-system/heteroserve-controls says paused: nothing is changed"
+    assert api.reconciling == ("False", "Paused", why)
+
+
+def test_a_pause_holds_within_five_seconds_and_is_over_within_five() -> None:
+    api = Marking()
+
+    def forget() -> None:
+        api.written.clear()
+        del api.objects["Pod"]["metadata"]["annotations"]  # so that there is something to do again
+
+    async def story() -> list[int]:
+        counts: list[int] = []
+        clock = asyncio.get_running_loop()
+        clock.call_later(10, setattr, api, "switch", switch("true"))
+        clock.call_later(15, forget)
+        clock.call_later(29, lambda: counts.append(len(api.written)))
+        clock.call_later(30, setattr, api, "switch", None)
+        await live(api, 35)
+        return [*counts, len(api.written)]
+
+    while_paused, after = run(story())
+    assert (while_paused, after > 0) == (0, True)
+
+
+def test_nothing_is_done_before_the_switch_is_known() -> None:
+    api = Marking()
+
+    class Late(Marking):
+        async def get(self, kind: kube.Kind, namespace: str, name: str) -> Any:
+            if kind is kube.CONFIG_MAP and now() < 6:
+                raise Retry("ApiUnavailable", "away")
+            return None
+
+    api = Late()
+    run(live(api, 5.5))
+    assert (api.written, api.version) == ([], 1)
+    run(live(api, 7))
+    assert api.written

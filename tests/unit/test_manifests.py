@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from heteroserve import kube
+from heteroserve.observe.controls import NAME
 from heteroserve.observe.leases import NAMESPACE
 from heteroserve.render.metadata import HTTP_PORT
 from heteroserve.settings import Settings
@@ -28,20 +29,29 @@ def of(kind: str, name: str = "heteroserve") -> dict[str, Any]:
 def test_everything_names_its_own_namespace_because_one_for_all_would_move_a_role() -> None:
     kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
     assert "namespace" not in kustomization
-    found = {o["kind"]: o["metadata"].get("namespace") for o in OBJECTS if o["kind"] not in CLUSTER_WIDE}
-    assert found == {
-        "Deployment": OURS,
-        "NetworkPolicy": OURS,
-        "ServiceAccount": OURS,
-        "Role": NAMESPACE,
-        "RoleBinding": NAMESPACE,
-    }
+    found = sorted((o["kind"], o["metadata"].get("namespace")) for o in OBJECTS if o["kind"] not in CLUSTER_WIDE)
+    assert found == [
+        ("Deployment", OURS),
+        ("NetworkPolicy", OURS),
+        ("Role", OURS),
+        ("Role", NAMESPACE),
+        ("RoleBinding", OURS),
+        ("RoleBinding", NAMESPACE),
+        ("ServiceAccount", OURS),
+    ]
 
 
 def test_the_rights_are_given_to_the_account_that_the_operator_runs_as() -> None:
     account = of("Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
     want = [{"kind": "ServiceAccount", "name": account, "namespace": OURS}]
-    assert [of(kind)["subjects"] for kind in ("ClusterRoleBinding", "RoleBinding")] == [want, want]
+    bindings = [o for o in OBJECTS if o["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
+    assert [binding["subjects"] for binding in bindings] == [want] * 3
+
+
+def test_of_all_config_maps_the_one_that_pauses_may_be_read() -> None:
+    (role,) = [o for o in OBJECTS if o["kind"] == "Role" and o["metadata"]["namespace"] == OURS]
+    want = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [NAME], "verbs": ["get"]}
+    assert role["rules"] == [want]
 
 
 def test_the_operator_is_told_its_namespace() -> None:

@@ -18,12 +18,20 @@ from hypothesis import strategies as st
 
 import builders
 from heteroserve.model.deployment import Key
-from heteroserve.model.snapshot import Pod, Signals
+from heteroserve.model.snapshot import InFlight, Pod, Signals
 from heteroserve.observe.bounded import LARGEST_ANSWER
-from heteroserve.observe.metrics import FleetSamples, PodSample, Prometheus, _assemble, signals_for
+from heteroserve.observe.metrics import (
+    FleetSamples,
+    PodSample,
+    Prometheus,
+    _assemble,
+    erring_classes,
+    in_flight_of,
+    signals_for,
+)
 
 OTHER = Key(namespace="demo", name="other")
-QUERIES = ("offered", "served", "backlog", "queue", "ejected", "age")
+QUERIES = ("offered", "served", "failed", "backlog", "queue", "ejected", "age")
 
 
 def sample(value: Any, **labels: str) -> builders.JSON:
@@ -56,6 +64,7 @@ def test_everything_that_prometheus_knows() -> None:
             cluster(7, "httproute/demo/other/rule/0"),
         ],
         served=[pod(30), pod(12, "digits-gpu-0")],
+        failed=[pod(2)],
         backlog=[pod(3), pod(0, "digits-gpu-0")],
         queue=[pod(1.5)],
         age=[pod(4.5), pod(3, "digits-gpu-0")],
@@ -63,7 +72,7 @@ def test_everything_that_prometheus_knows() -> None:
     assert found == FleetSamples(
         offered_rps={builders.KEY: 42.5, OTHER: 7.0},
         pods={
-            ONE: PodSample(served_rps=30.0, backlog=3.0, queue_milliseconds=1.5, age_seconds=4.5),
+            ONE: PodSample(served_rps=30.0, failed_rps=2.0, backlog=3.0, queue_milliseconds=1.5, age_seconds=4.5),
             ("demo", "digits-gpu-0"): PodSample(served_rps=12.0, backlog=0.0, age_seconds=3.0),
         },
         error=None,
@@ -130,8 +139,8 @@ def test_an_age_that_is_none_is_not_known(value: str) -> None:
     assert (found.pods[ONE].age_seconds, found.age_seconds) == (None, None)
 
 
-def test_a_queue_or_an_age_alone_makes_no_pod() -> None:
-    assert assemble(queue=[pod(1.5)], age=[pod(1.5)]).pods == {}
+def test_a_queue_or_an_age_or_failures_alone_make_no_pod() -> None:
+    assert assemble(queue=[pod(1.5)], age=[pod(1.5)], failed=[pod(1.5)]).pods == {}
 
 
 # --- From samples to one deployment's signals ------------------------------------------------------------------------
@@ -248,6 +257,63 @@ def test_a_rate_that_is_no_number_spoils_the_sum_and_does_not_lessen_it() -> Non
     assert math.isnan(found.served_rps)
 
 
+# --- From samples to what is known of pods and classes ---------------------------------------------------------------
+
+IN_FLIGHT: dict[str, tuple[FleetSamples, dict[str, InFlight]]] = {
+    "before the first answer": (FleetSamples(), {}),
+    "what is under way, and how long ago that was so": (
+        samples(cpu_0=BUSY, gpu_0=IDLE),
+        {
+            "uid-digits-cpu-0": InFlight(requests=2.0, age_seconds=5.0),
+            "uid-digits-gpu-0": InFlight(requests=0.0, age_seconds=5.0),
+        },
+    ),
+    "a word of long ago is told as what it is": (
+        samples(cpu_0=OLD),
+        {"uid-digits-cpu-0": InFlight(requests=2.0, age_seconds=WINDOW + 0.1)},
+    ),
+    "a pod of which only the rate is known": (samples(cpu_0=PodSample(served_rps=3.0, age_seconds=5.0)), {}),
+    "a pod of which nobody knows when it was scraped": (samples(cpu_0=replace(BUSY, age_seconds=None)), {}),
+    "pods of others do not count": (samples(cpu_9=BUSY), {}),
+    "of a pod that leaves as well": (
+        samples(cpu_2=BUSY),
+        {"uid-digits-cpu-2": InFlight(requests=2.0, age_seconds=5.0)},
+    ),
+}
+
+
+@builders.table(IN_FLIGHT)
+def test_what_is_under_way_inside_each_pod(case: tuple[FleetSamples, dict[str, InFlight]]) -> None:
+    given, want = case
+    assert in_flight_of(given, builders.KEY, (CPU, GPU, LEAVING)) == want
+
+
+def failing(failed: float | None, served: float | None = 90.0) -> PodSample:
+    return PodSample(served_rps=served, failed_rps=failed, backlog=0.0, age_seconds=5.0)
+
+
+ERRING: dict[str, tuple[FleetSamples, set[str]]] = {
+    "before the first answer": (FleetSamples(), set()),
+    "nothing is asked, nothing fails": (samples(cpu_0=failing(0.0, 0.0)), set()),
+    "a Triton that does not tell of failures": (samples(cpu_0=failing(None)), set()),
+    "a tenth fails": (samples(cpu_0=failing(10.0)), set()),
+    "more than a tenth fails": (samples(cpu_0=failing(10.1)), {"cpu"}),
+    "all of it fails": (samples(cpu_0=failing(5.0, 0.0)), {"cpu"}),
+    "all of it fails, and what is served is not known": (samples(cpu_0=failing(5.0, None)), {"cpu"}),
+    "each class for itself": (samples(cpu_0=failing(50.0), gpu_0=failing(0.0, 900.0)), {"cpu"}),
+    "one pod of a class fails, and the others hide it": (samples(cpu_0=failing(9.0, 1.0), cpu_2=failing(0.0)), set()),
+    "a rate that is no number says nothing": (samples(cpu_0=failing(math.nan), gpu_0=failing(math.inf)), set()),
+    "less than none is none": (samples(cpu_0=failing(-5.0, 0.0)), set()),
+    "pods of others do not count": (samples(cpu_9=failing(90.0)), set()),
+}
+
+
+@builders.table(ERRING)
+def test_which_classes_fail_too_much_of_what_they_are_asked(case: tuple[FleetSamples, set[str]]) -> None:
+    given, want = case
+    assert erring_classes(given, builders.KEY, (CPU, GPU, LEAVING)) == want
+
+
 values = st.sampled_from(("1", "0", "NaN", "+Inf", "-Inf", "-1", "1e308"))
 texts = st.sampled_from(("demo", "digits-cpu-0", DIGITS, ""))
 labels = st.dictionaries(st.sampled_from(("namespace", "pod", "envoy_cluster_name")), texts)
@@ -256,7 +322,10 @@ vectors = st.lists(st.builds(lambda metric, value: {"metric": metric, "value": [
 
 @given(st.fixed_dictionaries(dict.fromkeys(QUERIES, vectors)))
 def test_any_vectors_give_signals(answers: dict[str, list[builders.JSON]]) -> None:
-    found = signals_for(_assemble(answers), builders.KEY, (CPU, GPU), WINDOW)
+    given = _assemble(answers)
+    found = signals_for(given, builders.KEY, (CPU, GPU), WINDOW)
+    assert erring_classes(given, builders.KEY, (CPU, GPU)) <= {"cpu", "gpu"}
+    assert all(known.age_seconds >= 0 for known in in_flight_of(given, builders.KEY, (CPU, GPU)).values())
     assert found.error is None
     assert 0 <= found.missing_pods <= 2
     assert found.queue_milliseconds is None or found.queue_milliseconds >= 0
@@ -400,13 +469,14 @@ def test_of_requests_and_ejections_only_the_gateways_word_is_taken(case: tuple[t
     assert asked._queries()["ejected"] == ejected
 
 
-async def test_six_queries_are_asked_for_the_whole_fleet(serve: Callable[[Answer], Fake]) -> None:
+async def test_seven_queries_are_asked_for_the_whole_fleet(serve: Callable[[Answer], Fake]) -> None:
     fake = serve(result([pod(5)]))
     found = await prometheus(fake.url).fetch()
     assert found == FleetSamples(
-        pods={ONE: PodSample(served_rps=5.0, backlog=5.0, queue_milliseconds=5.0, age_seconds=5.0)}, error=None
+        pods={ONE: PodSample(served_rps=5.0, failed_rps=5.0, backlog=5.0, queue_milliseconds=5.0, age_seconds=5.0)},
+        error=None,
     )
-    assert len(fake.queries) == 6
+    assert len(fake.queries) == 7
     assert [q for q in fake.queries if "rate(" in q and "[30s]" not in q] == []
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import builders
 from heteroserve import kube
 from heteroserve.model.deployment import GatewayRef
-from heteroserve.model.snapshot import Cluster, NodeVitals, Pod, RouteState, Signals, Snapshot
+from heteroserve.model.snapshot import Cluster, InFlight, NodeVitals, Pod, RouteState, Signals, Snapshot
 from heteroserve.observe.metrics import FleetSamples, PodSample
 from heteroserve.observe.snapshot import Observer
 from heteroserve.observe.store import Store
@@ -97,11 +97,11 @@ def test_a_picture_in_full() -> None:
     samples = FleetSamples(
         offered_rps={builders.KEY: 50.0},
         ejected={builders.KEY: 2},
-        pods={("demo", "digits-cpu-0"): PodSample(served_rps=40.0, backlog=1.0, age_seconds=3.0)},
+        pods={("demo", "digits-cpu-0"): PodSample(served_rps=40.0, failed_rps=5.0, backlog=1.0, age_seconds=3.0)},
         error=None,
     )
     wish = store.wishes()[builders.KEY]
-    assert observer(store).observe(wish, samples, builders.NOW) == Snapshot(
+    assert observer(store).observe(wish, samples, builders.NOW, paused="somebody says so") == Snapshot(
         now=builders.NOW,
         deployment=wish.deployment,
         hardware=store.hardware(),
@@ -109,6 +109,8 @@ def test_a_picture_in_full() -> None:
         pods=store.pods(builders.KEY),
         probes={"uid-digits-cpu-0": 0},
         vitals=BAD,
+        in_flight={"uid-digits-cpu-0": InFlight(requests=1.0, age_seconds=3.0)},
+        erring=frozenset({"cpu"}),
         gateway_ejected=2,
         devices_taken={},
         replicas={"cpu": 3, "gpu": 1},
@@ -119,6 +121,7 @@ def test_a_picture_in_full() -> None:
         signals=Signals(offered_rps=50.0, served_rps=40.0, backlog=1.0, age_seconds=3.0),
         memory=builders.memory(demand_rps=40.0),
         cluster=CLUSTER,
+        paused="somebody says so",
     )
 
 
@@ -197,6 +200,29 @@ def test_devices_are_added_up_anew_when_pods_change() -> None:
     assert observing.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 2}}
     store.remove(kube.POD, gpu_pod("other-gpu-0", "other"))
     assert observing.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 1}}
+
+
+def test_whose_pods_stand_on_a_node() -> None:
+    leaving = gpu_pod("digits-gpu-1")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-02T12:00:00Z"
+    stranger = builders.raw_pod("stranger", spec={"nodeName": "gpu-0"})
+    stranger["metadata"]["labels"] = {}
+    store = learn(
+        (
+            builders.raw_deployment(),
+            gpu_pod("digits-gpu-0"),
+            leaving,
+            gpu_pod("other-gpu-0", "other"),
+            gpu_pod("other-gpu-1", "other", "gpu-1"),
+            gpu_pod("digits-gpu-2", node=None),
+            stranger,
+        )
+    )
+    found = observer(store).pods_by_node()
+    assert {node: [(str(key), pod.name) for key, pod in pods] for node, pods in found.items()} == {
+        "gpu-0": [("demo/digits", "digits-gpu-0"), ("demo/digits", "digits-gpu-1"), ("demo/other", "other-gpu-0")],
+        "gpu-1": [("demo/other", "other-gpu-1")],
+    }
 
 
 def test_what_the_cluster_offers_is_known_by_the_kinds_that_it_knows() -> None:

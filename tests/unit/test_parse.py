@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import builders
 from heteroserve.model.fleet import Node, Taint
-from heteroserve.model.snapshot import Pod, PodProblem, RouteState
+from heteroserve.model.snapshot import Mark, Pod, PodProblem, RouteState
 from heteroserve.observe import parse
 
 JSON = builders.JSON
@@ -66,6 +66,7 @@ class State:
     node: str | None = "cpu-0"
     want_ready: bool = False
     want_terminating: bool = False
+    want_ended: bool = False
     want_problem: PodProblem | None = None
     want_message: str = ""
 
@@ -160,11 +161,13 @@ STATES = {
     "it was evicted": State(
         status={"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."},
         want_terminating=True,
+        want_ended=True,
     ),
     "its node shut down": State(
         status={"phase": "Failed", "reason": "Terminated", **status(container(state={"terminated": {"exitCode": 0}}))}
         | {"phase": "Failed"},
         want_terminating=True,
+        want_ended=True,
     ),
 }
 
@@ -175,6 +178,7 @@ def test_what_a_pod_says(case: State) -> None:
     spec: JSON = {"containers": [{"name": "triton", "resources": {"limits": limits}}]}
     spec |= {"nodeName": case.node} if case.node else {}
     raw = builders.raw_pod("digits-cpu-0", metadata=case.metadata or {}, spec=spec, status=case.status)
+    raw["metadata"]["labels"] |= SERVING
     assert parse.parse_pod(raw) == Pod(
         name="digits-cpu-0",
         uid="uid-digits-cpu-0",
@@ -183,11 +187,54 @@ def test_what_a_pod_says(case: State) -> None:
         ready=case.want_ready,
         unready_since=None if case.want_ready else CREATED,
         terminating=case.want_terminating,
+        ended=case.want_ended,
         created=CREATED,
         problem=case.want_problem,
         message=case.want_message,
         devices={} if case.status["phase"] == "Failed" else {"nvidia.com/gpu": 2},
     )
+
+
+OUT, COST = "heteroserve.dev/out-since", "controller.kubernetes.io/pod-deletion-cost"
+SERVING = {"heteroserve.dev/serving": "true"}
+SINCE_BEGINNING = Mark(out_since=CREATED)
+LATER = "2026-01-02T11:59:30Z"
+
+# labels and annotations: what we told Kubernetes of the pod
+MARKS: dict[str, tuple[Any, Any, Mark]] = {
+    "in the traffic": (SERVING, {}, Mark()),
+    "no annotations at all": (SERVING, None, Mark()),
+    "out of it, and since when": (
+        {"heteroserve.dev/serving": "false"},
+        {OUT: LATER, COST: "-1"},
+        Mark(out_since=datetime(2026, 1, 2, 11, 59, 30, tzinfo=UTC), goes_first=True),
+    ),
+    "out of it, and nobody wrote since when": ({"heteroserve.dev/serving": "false"}, {}, SINCE_BEGINNING),
+    "out of it, since nobody knows when": ({"heteroserve.dev/serving": "false"}, {OUT: "lately"}, SINCE_BEGINNING),
+    "a time without a zone is none": (
+        {"heteroserve.dev/serving": "false"},
+        {OUT: "2026-01-02T11:59:30"},
+        SINCE_BEGINNING,
+    ),
+    "no label at all: no Service leads to it": ({}, {}, SINCE_BEGINNING),
+    "no labels": (None, None, SINCE_BEGINNING),
+    "a label that says nothing: no Service leads to it": ({"heteroserve.dev/serving": "True"}, {}, SINCE_BEGINNING),
+    "a label of another kind": ({"heteroserve.dev/serving": True}, {}, SINCE_BEGINNING),
+    "back in the traffic, with a time that was left behind": (SERVING, {OUT: LATER}, Mark()),
+    "in the traffic, and the first to go": (SERVING, {COST: "-1"}, Mark(goes_first=True)),
+    "somebody else's order of deletion is none of ours": (SERVING, {COST: "100"}, Mark()),
+}
+
+
+@builders.table(MARKS)
+def test_what_we_told_kubernetes_of_a_pod(case: tuple[Any, Any, Mark]) -> None:
+    labels, annotations, want = case
+    metadata = {**builders.raw_pod()["metadata"], "labels": labels, "annotations": annotations}
+    assert parse.parse_pod({**builders.raw_pod(), "metadata": metadata}).mark == want
+
+
+def test_a_pod_that_was_never_created_was_never_out() -> None:
+    assert parse.parse_pod({"metadata": {"name": "n"}}).mark == Mark()
 
 
 def test_of_a_long_log_only_as_much_is_kept_as_can_be_read() -> None:
@@ -280,6 +327,18 @@ NODES: dict[str, tuple[JSON, Node]] = {
     "being deleted": (
         builders.raw_node("n", metadata={"deletionTimestamp": "2026-01-02T12:00:00Z"}),
         Node(name="n", deleting=True),
+    ),
+    "to be evacuated, whatever the label says": (
+        builders.raw_node("n", metadata={"labels": {"heteroserve.dev/evacuate": "false"}}),
+        Node(name="n", labels={"heteroserve.dev/evacuate": "false"}, evacuate=True),
+    ),
+    "its loss is rehearsed": (
+        builders.raw_node("n", metadata={"annotations": {"heteroserve.dev/drill-until": "2026-01-02T11:50:00Z"}}),
+        Node(name="n", drill_until=CREATED),
+    ),
+    "a drill of which nobody knows until when is none": (
+        builders.raw_node("n", metadata={"annotations": {"heteroserve.dev/drill-until": "tomorrow"}}),
+        Node(name="n"),
     ),
     "conditions that are true": (
         builders.raw_node(
@@ -458,11 +517,16 @@ FIELDS = st.sampled_from(
         *("lastState", "reason", "message", "exitCode", "taints", "key", "effect", "capacity", "allocatable", "x.y/z"),
         *("containers", "resources", "limits", "rules", "backendRefs", "name", "weight", "parents", "phase", "ready"),
         *("nodeName", "unschedulable", "creationTimestamp", "deletionTimestamp", "uid", "heteroserve.dev/class"),
+        *("annotations", "heteroserve.dev/serving", "heteroserve.dev/out-since", "heteroserve.dev/evacuate"),
+        *("controller.kubernetes.io/pod-deletion-cost", "heteroserve.dev/drill-until"),
         *("podIP", "allocatedResourcesStatus", "health", "renewTime", "leaseDurationSeconds"),
     )
 )
 TEXTS = st.sampled_from(
-    ("Ready", "True", "False", "PodScheduled", "digits-cpu", "9" * 5000, "1k", "", "Accepted", "Unhealthy", "::1")
+    (
+        *("Ready", "True", "False", "PodScheduled", "digits-cpu", "9" * 5000, "1k", "", "Accepted", "Unhealthy", "::1"),
+        *("true", "2026-01-02T11:50:00Z"),
+    )
 )
 junk = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.text(max_size=5),
@@ -484,6 +548,7 @@ def test_any_pod_is_a_pod(raw: JSON) -> None:
     assert len(found.message) <= parse.MESSAGE_LENGTH
     assert found.address is None or found.address == str(ip_address(found.address))
     assert found.device_unhealthy in {True, False}
+    assert found.mark.out_since is None or found.mark.out_since.tzinfo
 
 
 @given(objects)
@@ -495,7 +560,9 @@ def test_any_lease_is_a_lease(raw: JSON) -> None:
 
 @given(objects)
 def test_any_node_is_a_node(raw: JSON) -> None:
-    hash(parse.parse_node(raw).taints)
+    found = parse.parse_node(raw)
+    hash(found.taints)
+    assert found.drill_until is None or found.drill_until.tzinfo
 
 
 @given(objects)

@@ -1,5 +1,6 @@
 """Our own kinds as values of the model: with every field, and with nothing but what must be there."""
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from heteroserve.model.deployment import (
     Scaling,
 )
 from heteroserve.model.fleet import Accelerator, DeviceRequest, HardwareClass, Runtime, Toleration
-from heteroserve.model.snapshot import Memory
+from heteroserve.model.snapshot import Memory, Recovery
 from heteroserve.observe import parse_api
 
 SAMPLES = Path(__file__).parents[2] / "manifests/samples"
@@ -60,6 +61,7 @@ def test_a_deployment_with_everything() -> None:
         traffic={
             "gateway": {"parentRefs": [{"name": "public", "sectionName": "https", "port": 443}]},
             "hostnames": ["digits.example.com"],
+            "weights": [{"class": "gpu", "weight": 100}],
         },
         paused=True,
     )
@@ -77,6 +79,7 @@ def test_a_deployment_with_everything() -> None:
         scaling=Scaling(target_utilisation=0.6, scale_down_window_seconds=0, budget_per_hour=Decimal("12.50")),
         gateways=(GatewayRef(name="public", section_name="https", port=443),),
         hostnames=("digits.example.com",),
+        manual_weights={"gpu": 100},
         paused=True,
     )
 
@@ -157,6 +160,29 @@ def test_hardware_with_everything() -> None:
     )
 
 
+def hardware_with(**metadata: Any) -> builders.JSON:
+    raw = builders.raw_hardware("cpu")
+    return {**raw, "metadata": {**raw["metadata"], **metadata}}
+
+
+DRILL = "heteroserve.dev/drill-until"
+# metadata of a class: whether everything is to leave it, and until when its loss is rehearsed
+WISHES: dict[str, tuple[builders.JSON, tuple[bool, datetime | None]]] = {
+    "nothing": ({}, (False, None)),
+    "to be evacuated, whatever the label says": ({"labels": {"heteroserve.dev/evacuate": ""}}, (True, None)),
+    "rehearsed": ({"annotations": {DRILL: "2026-01-02T12:00:00Z"}}, (False, builders.NOW)),
+    "rehearsed, in a zone of its own": ({"annotations": {DRILL: "2026-01-02T13:00:00+01:00"}}, (False, builders.NOW)),
+    "a drill of which nobody knows until when is none": ({"annotations": {DRILL: "10m"}}, (False, None)),
+}
+
+
+@builders.table(WISHES)
+def test_what_somebody_wants_of_a_class(case: tuple[builders.JSON, tuple[bool, datetime | None]]) -> None:
+    metadata, want = case
+    found = parse_api.parse_hardware_class(hardware_with(**metadata))
+    assert (found.evacuate, found.drill_until) == want
+
+
 @pytest.mark.parametrize("spec", [{"model": None}, {"classes": "cpu"}, {"objective": {"latency": {}}}])
 def test_what_no_crd_of_ours_lets_through_is_refused(spec: builders.JSON) -> None:
     with pytest.raises(pydantic.ValidationError):
@@ -171,6 +197,31 @@ def test_a_model_without_a_source_is_refused() -> None:
 @pytest.mark.parametrize("status", [None, {}, {"classes": [{"name": "cpu"}], "conditions": []}])
 def test_a_status_that_says_nothing_remembers_nothing(status: builders.JSON | None) -> None:
     assert parse_api.parse_memory(builders.raw_deployment(status=status)) == Memory()
+
+
+TROUBLED = {"since": "2026-01-02T12:00:00Z", "setbacks": 2, "troubled": True, "floor": 1}
+# the classes of a status: what is remembered of how far they are trusted, and of what answered
+TRUST: dict[str, tuple[list[builders.JSON], dict[str, Recovery], dict[str, int]]] = {
+    "trusted in full": ([{"name": "cpu", "ready": 3}], {}, {"cpu": 3}),
+    "nothing of it answered": ([{"name": "cpu", "ready": 0}], {}, {"cpu": 0}),
+    "troubled": (
+        [{"name": "cpu", "ready": 1, "recovery": TROUBLED}, {"name": "gpu", "ready": 2}],
+        {"cpu": Recovery(since=builders.NOW, setbacks=2, troubled=True, floor=1)},
+        {"cpu": 1, "gpu": 2},
+    ),
+    "it came": (
+        [{"name": "cpu", "recovery": {"since": "2026-01-02T12:00:00Z"}}],
+        {"cpu": Recovery(since=builders.NOW)},
+        {},
+    ),
+}
+
+
+@builders.table(TRUST)
+def test_how_far_classes_were_trusted(case: tuple[list[builders.JSON], dict[str, Recovery], dict[str, int]]) -> None:
+    classes, want_recoveries, want_ready = case
+    found = parse_api.parse_memory(builders.raw_deployment(status={"classes": classes}))
+    assert (found.recoveries, found.ready) == (want_recoveries, want_ready)
 
 
 @pytest.mark.parametrize("file", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.name)

@@ -11,7 +11,7 @@ import pytest
 import builders
 from clock import now, run
 from heteroserve import kube
-from heteroserve.observe.probe import AT_ONCE, Prober, Streak
+from heteroserve.observe.probe import AT_ONCE, MOST_ALONE, Prober, Streak, Target, timetable
 from heteroserve.observe.store import Store
 from heteroserve.wake import Call, Subject
 
@@ -122,6 +122,13 @@ def test_how_failures_are_counted(case: tuple[str, list[int]]) -> None:
     assert found == want
 
 
+def test_more_questions_do_not_make_a_silence_longer() -> None:
+    streak = Streak()
+    for extra in (False, True, True, True, False, True):
+        streak.hear(answered=False, extra=extra)
+    assert (streak.failures, streak.failing) == (3, True)
+
+
 # --- When ------------------------------------------------------------------------------------------------------------
 
 
@@ -157,6 +164,69 @@ def test_a_pod_that_dies_right_after_a_question_is_found_in_1_6_seconds() -> Non
         return world
 
     assert [time for time, *_ in run(story()).rung] == [pytest.approx(1.6)]
+
+
+def of_class(name: str, number: int) -> builders.JSON:
+    return pod(number, class_name=name)
+
+
+def test_the_only_pod_of_a_class_is_asked_four_times_a_second_and_the_others_once() -> None:
+    async def story() -> World:
+        world = World(yes)
+        world.learn(of_class("fpga", 0), of_class("cpu", 1), of_class("cpu", 2))
+        await world.live(1.9)
+        return world
+
+    world = run(story())
+    first = world.times("10.0.0.0")[0]
+    assert world.times("10.0.0.0") == [pytest.approx(first + n / 4, abs=0.001) for n in range(8 - round(first * 4))]
+    assert [len(world.times(f"10.0.0.{n}")) for n in (1, 2)] == [2, 2]
+
+
+def test_the_only_pod_of_a_class_is_found_frozen_in_less_than_a_second() -> None:
+    async def story() -> World:
+        world = World(yes)
+        world.learn(of_class("fpga", 0), of_class("cpu", 1))
+        asking = asyncio.create_task(world.live(5))
+        await asyncio.sleep(2.01)
+        alive, world.answer = world.answer, lambda address: never(address) if address == "10.0.0.0" else alive(address)
+        await asking
+        return world
+
+    world = run(story())
+    assert [call for _, _, call in world.rung] == [Call.FAILURE]
+    assert world.rung[0][0] - 2.01 < 0.81
+
+
+def told(deployment: str, class_name: str, number: int) -> Target:
+    subject = Subject(kind="InferenceDeployment", namespace="demo", name=deployment)
+    uid = f"{deployment}-{class_name}-{number}"
+    return Target(
+        uid=uid, pod=("demo", uid), node="n", address="10.0.0.1", model="m", subject=subject, class_name=class_name
+    )
+
+
+ALONE: dict[str, tuple[list[Target], int]] = {
+    "nobody": ([], 0),
+    "a deployment with one pod has nobody to send its traffic to": ([told("a", "cpu", 0)], 1),
+    "two pods of one class": ([told("a", "cpu", 0), told("a", "cpu", 1)], 2),
+    "one pod in each of two classes": ([told("a", "cpu", 0), told("a", "gpu", 0)], 8),
+    "other deployments are no company": ([told("a", "cpu", 0), told("b", "cpu", 0), told("b", "gpu", 0)], 9),
+    "no more than a bound": (
+        [told(f"d{n}", name, 0) for n in range(MOST_ALONE) for name in ("cpu", "gpu")],
+        2 * MOST_ALONE + 3 * MOST_ALONE,
+    ),
+}
+
+
+@builders.table(ALONE)
+def test_how_many_questions_a_round_has(case: tuple[list[Target], int]) -> None:
+    targets, want = case
+    turns = timetable(targets)
+    assert len(turns) == want
+    assert sorted(t.after_seconds for t in turns) == [t.after_seconds for t in turns]
+    assert all(0 <= t.after_seconds < 1 for t in turns)
+    assert sum(not t.extra for t in turns) == len(targets)
 
 
 def test_a_pod_that_refuses_is_asked_again_at_once() -> None:

@@ -24,6 +24,7 @@ from heteroserve.render import render
 from heteroserve.render.disruption import build_disruption_budget
 from heteroserve.render.metadata import Manifest
 from heteroserve.render.network import build_network_policy
+from heteroserve.render.placeholder import build_placeholder
 from heteroserve.render.route import build_grpc_route, build_http_route
 from heteroserve.render.service import build_class_service, build_service
 from heteroserve.render.traffic_policy import build_traffic_policy
@@ -31,6 +32,7 @@ from heteroserve.render.workload import build_workload
 
 OURS = {"heteroserve.dev/deployment": "digits"}
 CPU = {**OURS, "heteroserve.dev/class": "cpu"}
+SERVING = {"heteroserve.dev/serving": "true"}
 DURATION = re.compile("([0-9]{1,5}(h|m|s|ms)){1,4}")
 """What the Gateway API takes for a duration (GEP-2257)."""
 GATEWAY = (GatewayRef(name="public"),)
@@ -89,7 +91,7 @@ def test_a_deployment_in_full() -> None:
             "selector": {"matchLabels": CPU},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
-                "metadata": {"labels": metadata["metadata"]["labels"], "annotations": scrape},
+                "metadata": {"labels": {**metadata["metadata"]["labels"], **SERVING}, "annotations": scrape},
                 "spec": pod_of(built),
             },
         },
@@ -111,6 +113,15 @@ def test_the_pod_contract() -> None:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 35,
         "nodeSelector": {"pool": "cpu"},
+        "affinity": {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [
+                        {"matchExpressions": [{"key": "heteroserve.dev/evacuate", "operator": "DoesNotExist"}]}
+                    ]
+                }
+            }
+        },
         "tolerations": [
             {"key": "node.kubernetes.io/not-ready", **gone},
             {"key": "node.kubernetes.io/unreachable", **gone},
@@ -331,25 +342,37 @@ PORTS = [
 ]
 
 
-ADDRESSES = {
-    "a gateway that asks for health gets all": (True, {"publishNotReadyAddresses": True}),
-    "one that does not gets those that are ready": (False, {}),
-}
-
-
-@builders.table(ADDRESSES)
-def test_the_service_of_a_class(case: tuple[bool, dict[str, bool]]) -> None:
-    checked, want = case
-    assert build_class_service(builders.deployment(), "cpu", checked=checked) == {
+def test_the_service_of_a_class() -> None:
+    assert build_class_service(builders.deployment(), "cpu") == {
         **head("v1", "Service", "digits-cpu", CPU),
-        "spec": {"type": "ClusterIP", "selector": CPU, "ports": PORTS, **want},
+        "spec": {"type": "ClusterIP", "selector": {**CPU, **SERVING}, "ports": PORTS},
+    }
+
+
+@pytest.mark.parametrize(
+    ("ipv6", "want"), [(False, ("IPv4", "255.255.255.255")), (True, ("IPv6", "ff0e::1"))], ids=["IPv4", "IPv6"]
+)
+def test_the_placeholder_of_a_class(*, ipv6: bool, want: tuple[str, str]) -> None:
+    family, address = want
+    labels = {
+        **CPU,
+        "kubernetes.io/service-name": "digits-cpu",
+        "endpointslice.kubernetes.io/managed-by": "heteroserve.dev",
+    }
+    assert build_placeholder(builders.deployment(), "cpu", ipv6=ipv6) == {
+        **head("discovery.k8s.io/v1", "EndpointSlice", "digits-cpu-placeholder", labels),
+        "addressType": family,
+        "endpoints": [{"addresses": [address], "conditions": {"ready": False, "serving": False, "terminating": False}}],
+        "ports": [
+            {"name": p["name"], "port": p["port"], "protocol": "TCP", "appProtocol": p["appProtocol"]} for p in PORTS
+        ],
     }
 
 
 def test_the_service_of_all_classes() -> None:
     assert build_service(builders.deployment()) == {
         **head("v1", "Service", "digits", OURS),
-        "spec": {"type": "ClusterIP", "selector": OURS, "ports": PORTS},
+        "spec": {"type": "ClusterIP", "selector": {**OURS, **SERVING}, "ports": PORTS},
     }
 
 
@@ -577,6 +600,8 @@ WHOLE = [
     "Service/digits",
     "Service/digits-cpu",
     "Service/digits-gpu",
+    "EndpointSlice/digits-cpu-placeholder",
+    "EndpointSlice/digits-gpu-placeholder",
     "HTTPRoute/digits",
     "GRPCRoute/digits",
     "BackendTrafficPolicy/digits",
@@ -593,35 +618,48 @@ def test_everything_in_writing_order() -> None:
     assert names_of() == WHOLE
 
 
-def test_without_envoy_gateway_there_is_no_policy_for_it() -> None:
-    want = [name for name in WHOLE if not name.startswith("BackendTrafficPolicy")]
+def test_without_envoy_gateway_there_is_nothing_that_is_only_for_it() -> None:
+    want = [name for name in WHOLE if not name.startswith(("BackendTrafficPolicy", "EndpointSlice"))]
     assert names_of(cluster=Cluster(envoy_gateway=False)) == want
 
 
-CHECKED: dict[str, tuple[dict[str, Any], bool]] = {
-    "behind Envoy Gateway": ({}, True),
-    "behind another gateway": ({"cluster": Cluster(envoy_gateway=False)}, False),
+# a moment, and the placeholders' family of addresses; none where there is no placeholder
+PLACEHOLDERS: dict[str, tuple[dict[str, Any], str | None]] = {
+    "behind Envoy Gateway": ({}, "IPv4"),
+    "where pods have addresses of the old kind": ({"pods": (builders.pod(address="10.0.0.7"),)}, "IPv4"),
+    "where pods have addresses of the new kind": ({"pods": (builders.pod(address="fd00::7"),)}, "IPv6"),
+    "behind another gateway": ({"cluster": Cluster(envoy_gateway=False)}, None),
     "Envoy Gateway is there, and no Gateway is named": (
         {"deployment": builders.deployment(builders.target("cpu"), gateways=())},
-        False,
+        None,
     ),
-    "the Gateway API is missing": ({"cluster": Cluster(gateway_api=False)}, False),
+    "the Gateway API is missing": ({"cluster": Cluster(gateway_api=False)}, None),
 }
 
 
-@builders.table(CHECKED)
-def test_addresses_that_are_not_ready_go_only_to_a_gateway_that_checks_them(case: tuple[dict[str, Any], bool]) -> None:
+@builders.table(PLACEHOLDERS)
+def test_a_class_has_an_address_where_a_gateway_would_stumble_without(case: tuple[dict[str, Any], str | None]) -> None:
     given, want = case
     snapshot = builders.snapshot(builders.target("cpu"), **given)
-    services = {m["metadata"]["name"]: m["spec"] for m in render(snapshot, decide(snapshot)) if m["kind"] == "Service"}
-    every_address = {name for name, spec in services.items() if spec.get("publishNotReadyAddresses")}
-    assert every_address == ({"digits-cpu"} if want else set())
+    manifests = render(snapshot, decide(snapshot))
+    found = [m["addressType"] for m in manifests if m["kind"] == "EndpointSlice"]
+    assert found == ([want] if want else [])
+
+
+def test_a_route_is_told_what_makes_up_for_what_the_gateway_takes_away() -> None:
+    plan = builders.plan(
+        builders.class_plan("gpu", 1, weight=50),
+        builders.class_plan("cpu", 2, weight=50),
+        route_weights={"gpu": 59, "cpu": 41},
+    )
+    (rule,) = build_http_route(builders.deployment(), plan, GATEWAY)["spec"]["rules"]
+    assert {b["name"]: b["weight"] for b in rule["backendRefs"]} == {"digits-gpu": 59, "digits-cpu": 41}
 
 
 @pytest.mark.parametrize("gateways", [(), GATEWAY])
 def test_without_a_gateway_or_its_api_there_are_no_routes(gateways: tuple[GatewayRef, ...]) -> None:
     wish = builders.deployment(builders.target("cpu"), builders.target("gpu"), gateways=gateways)
-    want = [name for name in WHOLE if name not in ROUTES]
+    want = [name for name in WHOLE if name not in ROUTES and not name.startswith("EndpointSlice")]
     assert names_of(deployment=wish, cluster=Cluster(gateway_api=not gateways)) == want
 
 

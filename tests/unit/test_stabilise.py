@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import builders
 from heteroserve.decide.sizing import Wanted
 from heteroserve.decide.stabilise import Present, Settled, Window, stabilise
-from heteroserve.model.plan import Demand, Suspicion, Why
+from heteroserve.model.plan import Demand, Why
 from heteroserve.model.snapshot import PendingScaleDown
 
 WINDOW = 300
@@ -28,8 +28,8 @@ class Follow:
     blind_until_now: bool = False
     want_pending: Waits = field(default_factory=dict)
     concern: str = ""
-    lost: dict[str, int] = field(default_factory=dict)
-    room: int | None = None
+    carrying: dict[str, float] = field(default_factory=dict)
+    """What of the ready is trusted and stays: all, unless told."""
 
 
 STEPS = {
@@ -62,11 +62,12 @@ STEPS = {
         want_replicas={"cpu": (6, Why.STABILISING)},
         want_pending={"cpu": builders.pending(299, 4)},
     ),
-    "after the window it goes down": Follow(
+    "after the window it goes down, which is remembered until it is so": Follow(
         replicas={"cpu": 4},
         wanted={"cpu": 3},
         pending={"cpu": builders.pending(300, 3)},
         want_replicas={"cpu": (3, Why.DEMAND)},
+        want_pending={"cpu": builders.pending(300, 3)},
     ),
     "after the window it goes down to the most that was wanted meanwhile": Follow(
         replicas={"cpu": 8},
@@ -177,6 +178,7 @@ STEPS = {
         demand=builders.demand(400),
         pending={"cpu": builders.pending(300, 4)},
         want_replicas={"cpu": (4, Why.DEMAND)},
+        want_pending={"cpu": builders.pending(300, 4)},
     ),
     "the last ready replica does not go, whatever the demand": Follow(
         replicas={"cpu": 1, "gpu": 1},
@@ -191,14 +193,14 @@ STEPS = {
         wanted={"cpu": 3, "gpu": 3},
         pending={"cpu": builders.pending(300, 3), "gpu": builders.pending(300, 3)},
         want_replicas={"cpu": (4, Why.MAKE_BEFORE_BREAK), "gpu": (3, Why.DEMAND)},
-        want_pending={"cpu": builders.pending(300, 3)},
+        want_pending={"cpu": builders.pending(300, 3), "gpu": builders.pending(300, 3)},
     ),
     "who waits for others does not forget what was wanted meanwhile": Follow(
         replicas={"cpu": 8, "gpu": 4},
         wanted={"cpu": 6, "gpu": 3},
         pending={"cpu": builders.pending(300, 2), "gpu": builders.pending(300, 3)},
         want_replicas={"cpu": (8, Why.MAKE_BEFORE_BREAK), "gpu": (3, Why.DEMAND)},
-        want_pending={"cpu": builders.pending(300, 6)},
+        want_pending={"cpu": builders.pending(300, 6), "gpu": builders.pending(300, 3)},
     ),
     "a maximum that takes replicas elsewhere is counted with": Follow(
         replicas={"cpu": 9, "gpu": 1},
@@ -225,15 +227,6 @@ STEPS = {
         want_replicas={"cpu": (4, Why.FAILOVER)},
         want_pending={"cpu": builders.pending(100, 3)},
     ),
-    "the lost are remembered with what was wanted": Follow(
-        replicas={"cpu": 5},
-        wanted={"cpu": 3},
-        lost={"cpu": 1},
-        concern=CONCERN,
-        pending={"cpu": builders.pending(100, 2)},
-        want_replicas={"cpu": (5, Why.FAILOVER)},
-        want_pending={"cpu": builders.pending(100, 4)},
-    ),
     "a failover is told before the metrics that it takes away": Follow(
         replicas={"cpu": 4}, wanted={"cpu": 2}, concern=CONCERN, demand=UNSURE, want_replicas={"cpu": (4, Why.FAILOVER)}
     ),
@@ -243,37 +236,35 @@ STEPS = {
     "a lowered maximum is obeyed whoever is trusted": Follow(
         replicas={"cpu": 9}, wanted={"cpu": 2}, high=5, concern=CONCERN, want_replicas={"cpu": (5, Why.FAILOVER)}
     ),
-    "lost ones are asked for once more": Follow(
-        replicas={"cpu": 3}, wanted={"cpu": 3}, lost={"cpu": 2}, want_replicas={"cpu": (5, Why.FAILOVER)}
-    ),
-    "lost ones do not count against the maximum": Follow(
-        replicas={"cpu": 7}, wanted={"cpu": 5}, lost={"cpu": 2}, high=5, want_replicas={"cpu": (7, Why.FAILOVER)}
-    ),
-    "when they are gone from record the maximum holds again": Follow(
+    "a bound that is over goes back at once, by the ordinary rules below it": Follow(
         replicas={"cpu": 7}, wanted={"cpu": 5}, high=5, want_replicas={"cpu": (5, Why.DEMAND)}
     ),
-    "when they are gone from record the number goes down as any other": Follow(
-        replicas={"cpu": 7},
-        wanted={"cpu": 5},
-        want_replicas={"cpu": (7, Why.STABILISING)},
-        want_pending={"cpu": builders.pending(0, 5)},
+    "what is trusted by half carries half": Follow(
+        replicas={"cpu": 8, "gpu": 1},
+        carrying={"gpu": 0.5},
+        wanted={"cpu": 0, "gpu": 1},
+        demand=builders.demand(950),
+        pending={"cpu": builders.pending(300, 0)},
+        want_replicas={"cpu": (8, Why.MAKE_BEFORE_BREAK), "gpu": (1, Why.DEMAND)},
+        want_pending={"cpu": builders.pending(300, 0)},
     ),
-    "the way up has the same steps with lost ones": Follow(
-        replicas={"cpu": 2}, wanted={"cpu": 5}, lost={"cpu": 2}, want_replicas={"cpu": (6, Why.STEP)}
+    "what is to be replaced is not counted on": Follow(
+        replicas={"cpu": 8, "gpu": 1},
+        carrying={"gpu": 0},
+        wanted={"cpu": 0, "gpu": 1},
+        pending={"cpu": builders.pending(300, 0)},
+        demand=builders.demand(500),
+        want_replicas={"cpu": (8, Why.MAKE_BEFORE_BREAK), "gpu": (1, Why.DEMAND)},
+        want_pending={"cpu": builders.pending(300, 0)},
     ),
-    "what would find no place is not asked for": Follow(
-        replicas={"gpu": 2}, wanted={"gpu": 2}, lost={"gpu": 1}, room=1, want_replicas={"gpu": (2, Why.FAILOVER)}
-    ),
-    "a minimum without a place takes away nothing that is asked for": Follow(
-        replicas={"gpu": 3},
-        wanted={"gpu": 3},
-        lost={"gpu": 1},
-        room=1,
-        concern=CONCERN,
-        want_replicas={"gpu": (3, Why.FAILOVER)},
-    ),
-    "a class that is lost and not wanted asks for nothing more": Follow(
-        replicas={"gpu": 2}, wanted={"gpu": 0}, lost={"gpu": 2}, room=0, want_replicas={"gpu": (2, Why.FAILOVER)}
+    "a trusted half is enough if it carries the demand": Follow(
+        replicas={"cpu": 8, "gpu": 1},
+        carrying={"gpu": 0.5},
+        wanted={"cpu": 0, "gpu": 1},
+        demand=builders.demand(500),
+        pending={"cpu": builders.pending(300, 0)},
+        want_replicas={"cpu": (4, Why.DEMAND), "gpu": (1, Why.DEMAND)},
+        want_pending={"cpu": builders.pending(300, 0)},
     ),
 }
 
@@ -290,20 +281,15 @@ def follow(case: Follow) -> dict[str, Settled]:
     ready = {name: case.ready.get(name, count or 0) for name, count in case.replicas.items()}
     present = tuple(
         Present(
-            supply=builders.supply(
-                name, high=case.high, ready=ready[name], room=case.room, suspicions=lost(case.lost.get(name, 0))
-            ),
+            supply=builders.supply(name, high=case.high, ready=ready[name]),
             replicas=count,
+            carrying=case.carrying.get(name, ready[name]),
             pending=case.pending.get(name),
         )
         for name, count in case.replicas.items()
     )
     window = Window(now=builders.NOW, seconds=WINDOW, blind_until_now=case.blind_until_now)
     return stabilise(wanted, present, case.demand, window, concern=case.concern)
-
-
-def lost(count: int) -> tuple[Suspicion, ...]:
-    return tuple(Suspicion(pod=f"pod-{n}", witnesses=("ProbeFailed",), lost=True) for n in range(count))
 
 
 def test_every_wait_says_what_it_waits_for() -> None:
@@ -315,7 +301,6 @@ def test_every_wait_says_what_it_waits_for() -> None:
             "without a sure demand nothing goes, and the window is over",
             "what stays must be ready",
             "while not all can be trusted nothing goes, and the window is over",
-            "lost ones are asked for once more",
         )
     }
     assert messages == {
@@ -325,8 +310,5 @@ def test_every_wait_says_what_it_waits_for() -> None:
         "what stays must be ready": "down to 4 as soon as what stays is ready and no other class is shrinking",
         "while not all can be trusted nothing goes, and the window is over": (
             f"kept at 4: not all can be trusted: {CONCERN}"
-        ),
-        "lost ones are asked for once more": (
-            "3, and 2 lost until Kubernetes gives them up: pod pod-0: ProbeFailed; pod pod-1: ProbeFailed; wanted"
         ),
     }

@@ -11,7 +11,7 @@ from heteroserve.decide import decide
 from heteroserve.kube import HARDWARE_CLASS, INFERENCE_DEPLOYMENT, Kind
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import Plan, Why
-from heteroserve.model.snapshot import Memory, Pod, Snapshot
+from heteroserve.model.snapshot import Memory, Pod, Recovery, Snapshot
 from heteroserve.observe.parse_api import parse_conditions, parse_memory
 from heteroserve.observe.store import Hardware, Store, Unreadable, Wish
 from heteroserve.status import write
@@ -172,7 +172,7 @@ def test_a_status_as_json() -> None:
                 "from": "cpu=50 gpu=50",
                 "to": "cpu=45 fpga=0 gpu=55",
                 "reason": "ReadyCapacity",
-                "message": "in proportion to ready capacity: cpu 8 ready, gpu 1 ready, fpga 0 ready",
+                "message": "by ready capacity: cpu 8 ready, gpu 1 ready, fpga 0 ready",
             },
             {
                 "time": "2026-01-02T11:59:00Z",
@@ -204,7 +204,38 @@ def test_what_is_written_is_what_is_remembered() -> None:
         decisions=status.decisions,
         conditions=status.conditions,
         demand_rps=status.demand_rps,
+        ready={"cpu": 8, "gpu": 1, "fpga": 0},
     )
+
+
+RECOVERIES: dict[str, tuple[Recovery | None, builders.JSON | None]] = {
+    "trusted in full": (None, None),
+    "it came": (
+        Recovery(since=builders.ago(10)),
+        {"since": "2026-01-02T11:59:50Z", "setbacks": 0, "troubled": False, "floor": 0},
+    ),
+    "it fails again and again": (
+        Recovery(since=builders.NOW, setbacks=3, troubled=True, floor=2),
+        {"since": "2026-01-02T12:00:00Z", "setbacks": 3, "troubled": True, "floor": 2},
+    ),
+    "more often, and more of it, than the CRD takes": (
+        Recovery(since=builders.NOW, setbacks=1234, troubled=True, floor=5678),
+        {"since": "2026-01-02T12:00:00Z", "setbacks": 100, "troubled": True, "floor": 1000},
+    ),
+}
+
+
+@builders.table(RECOVERIES)
+def test_how_far_a_class_is_trusted_is_written_and_remembered(
+    case: tuple[Recovery | None, builders.JSON | None],
+) -> None:
+    recovery, want = case
+    plan = builders.plan(builders.class_plan("cpu", 3, recovery=recovery))
+    written = builders.raw_deployment(status=as_json(status_of(builders.snapshot(), plan)))
+    v1alpha1.InferenceDeployment.model_validate(written)
+    assert written["status"]["classes"][0].get("recovery") == want
+    if recovery and recovery.setbacks < 100:
+        assert parse_memory(written).recoveries == {"cpu": recovery}
 
 
 def test_the_same_moment_after_it_was_written_writes_the_same() -> None:

@@ -6,9 +6,10 @@ import pytest
 import builders
 from heteroserve.decide import supply
 from heteroserve.decide.health import assess_health
+from heteroserve.decide.leaving import Cause, departures
 from heteroserve.model.deployment import ClassTarget, Objective, ProfilePoint, Scaling
 from heteroserve.model.fleet import DeviceRequest, HardwareClass, Node, Taint, Toleration
-from heteroserve.model.plan import Suspicion
+from heteroserve.model.plan import Departure, Suspicion
 from heteroserve.model.snapshot import NodeVitals, Pod, PodProblem, Snapshot
 
 GPU = builders.hardware("gpu")
@@ -35,10 +36,22 @@ class Place:
     """What we found out about gpu-0."""
     want_suspects: int = 0
     want_suspicions: tuple[Suspicion, ...] = ()
+    want_answering: int | None = None
+    """As many as are ready, unless told."""
+    want_departures: tuple[Departure, ...] = ()
+    want_staying_ready: int | None = None
+    """As many as answer, unless told."""
 
 
 def suspicion(name: str, *witnesses: str, lost: bool = False) -> Suspicion:
     return Suspicion(pod=name, witnesses=witnesses, lost=lost)
+
+
+def leaves(name: str, cause: Cause, node: str = "gpu-0") -> Departure:
+    return Departure(pod=name, cause=cause, detail=f"node {node}", lost=cause is Cause.LOST)
+
+
+LOST = (leaves("gpu-a", Cause.LOST),)
 
 
 EXPIRED = NodeVitals(lease_age_seconds=25.0)
@@ -73,22 +86,50 @@ PLACES = {
         want_room=0,
         want_suspects=1,
         want_suspicions=(suspicion("gpu-000", "NodeNotReady", lost=True),),
+        want_departures=(leaves("gpu-000", Cause.LOST),),
     ),
-    "a cordoned node serves what it has and takes nothing new": Place(
+    "a cordoned node serves what it has, which nobody counts on, and takes nothing new": Place(
         nodes=(builders.node("gpu-0", cordoned=True),),
         pods=builders.pods("gpu", 2, node="gpu-0"),
         want_nodes=0,
-        want_room=2,
+        want_room=0,
         want_ready=2,
-        want_placed=2,
+        want_departures=(leaves("gpu-000", Cause.CORDONED), leaves("gpu-001", Cause.CORDONED)),
+        want_staying_ready=0,
     ),
-    "a node being deleted serves what it has and takes nothing new": Place(
+    "so does a node that is being deleted": Place(
         nodes=(builders.node("gpu-0", deleting=True),),
         pods=builders.pods("gpu", 1, node="gpu-0"),
         want_nodes=0,
-        want_room=1,
+        want_room=0,
         want_ready=1,
+        want_departures=(leaves("gpu-000", Cause.DELETING),),
+        want_staying_ready=0,
+    ),
+    "what starts on a cordoned node is no problem, and not counted on": Place(
+        nodes=(builders.node("gpu-0", cordoned=True),),
+        pods=(builders.pod("gpu-a", ready=False, problem=PodProblem.CRASH),),
+        want_nodes=0,
+        want_room=0,
+        want_departures=(leaves("gpu-a", Cause.CORDONED),),
+    ),
+    "while its class is evacuated nothing has a place": Place(
+        hardware=replace(GPU, evacuate=True),
+        pods=builders.pods("gpu", 1, node="gpu-0"),
+        want_nodes=0,
+        want_room=0,
+        want_ready=1,
+        want_departures=(leaves("gpu-000", Cause.EVACUATED),),
+        want_staying_ready=0,
+    ),
+    "a pod that was taken out of the traffic answers and is sent nothing": Place(
+        pods=(builders.pod("gpu-a", mark=builders.mark(3)),),
         want_placed=1,
+        want_ready=0,
+        want_answering=1,
+    ),
+    "a pod that is to go first is in the traffic until then": Place(
+        pods=(builders.pod("gpu-a", mark=builders.mark()),), want_placed=1, want_ready=1
     ),
     "a node with one of the class's unhealthy conditions serves nothing": Place(
         hardware=replace(GPU, unhealthy_conditions=frozenset({"GPUUnhealthy"})),
@@ -146,6 +187,7 @@ PLACES = {
         want_ready=1,
         want_placed=1,
         want_suspicions=(suspicion("gpu-a", "ProbeFailed", "NodeLeaseExpired", lost=True),),
+        want_departures=LOST,
     ),
     "a dead pod on a node that is well keeps its device": Place(
         pods=(builders.pod("gpu-a"),),
@@ -153,13 +195,25 @@ PLACES = {
         want_room=3,
         want_suspects=1,
         want_suspicions=(suspicion("gpu-a", "ProbeFailed", lost=True),),
+        want_departures=LOST,
     ),
-    "a broken device is not offered any more: it is not taken away twice": Place(
+    "a broken device is not offered any more, and the scheduler still counts the pod that has it": Place(
         nodes=(builders.node("gpu-0", devices=3),),
         pods=(builders.pod("gpu-a", device_unhealthy=True),),
-        want_room=3,
+        want_room=2,
         want_suspects=1,
         want_suspicions=(suspicion("gpu-a", "DeviceUnhealthy", lost=True),),
+        want_departures=(leaves("gpu-a", Cause.DEVICE),),
+    ),
+    "where all devices were in use those that work keep their place": Place(
+        nodes=(builders.node("gpu-0", devices=1),),
+        pods=(builders.pod("gpu-a", device_unhealthy=True), builders.pod("gpu-b")),
+        want_room=1,
+        want_ready=1,
+        want_placed=1,
+        want_suspects=1,
+        want_suspicions=(suspicion("gpu-a", "DeviceUnhealthy"),),
+        want_departures=(leaves("gpu-a", Cause.DEVICE),),
     ),
     "a dead pod that hangs is replaced, and is no problem besides": Place(
         pods=(HANGING,),
@@ -167,6 +221,7 @@ PLACES = {
         want_nodes=0,
         want_room=0,
         want_suspicions=(suspicion("gpu-a", "NodeLeaseExpired", lost=True),),
+        want_departures=LOST,
     ),
     "nor is one that crashes": Place(
         pods=(builders.pod("gpu-a", ready=False, problem=PodProblem.CRASH),),
@@ -174,6 +229,7 @@ PLACES = {
         want_nodes=0,
         want_room=0,
         want_suspicions=(suspicion("gpu-a", "NodeLeaseExpired", lost=True),),
+        want_departures=LOST,
     ),
     "a suspect that hangs is a problem: nobody replaces it": Place(
         nodes=builders.nodes("gpu"),
@@ -216,12 +272,19 @@ def test_what_nodes_and_pods_make_of_a_class(case: Place) -> None:
         pods=case.pods,
         hardware={"gpu": case.hardware} if case.hardware else {},
         devices_taken={"gpu-0": {"nvidia.com/gpu": case.taken}},
-        probes={f"uid-{name}": 2 for name in case.silent},
-        vitals={"gpu-0": case.vitals} if case.vitals else {},
+        probes={f"uid-{name}": 5 for name in case.silent},
+        vitals={"elsewhere": NodeVitals(asked=1), **({"gpu-0": case.vitals} if case.vitals else {})},
     )
+    present = [p for p in case.pods if p.class_name == "gpu" and not p.terminating]
+    answering = case.want_ready if case.want_answering is None else case.want_answering
     assert found == builders.supply(
         "gpu",
         hardware=case.hardware,
+        answering=answering,
+        leaving_on_request=sum(p.terminating for p in case.pods),
+        staying=len(present) - len(case.want_departures),
+        staying_ready=answering if case.want_staying_ready is None else case.want_staying_ready,
+        departures=case.want_departures,
         nodes=case.want_nodes,
         room=case.want_room,
         ready=case.want_ready,
@@ -238,7 +301,8 @@ def assess(target: ClassTarget, **fields: Any) -> supply.Supply:
 
 
 def assess_all(snapshot: Snapshot) -> tuple[supply.Supply, ...]:
-    return supply.assess_supply(snapshot, assess_health(snapshot))
+    health = assess_health(snapshot)
+    return supply.assess_supply(snapshot, health, departures(snapshot, health))
 
 
 @dataclass(frozen=True, kw_only=True)

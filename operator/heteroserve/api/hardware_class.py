@@ -194,6 +194,13 @@ class HardwareClass(Object):
             Column("Ready", "integer", ".status.readyNodes", "Nodes of the class that can serve."),
             Column("Nodes", "integer", ".status.nodes", "Nodes of the class."),
             Column("Free", "integer", ".status.devices.free", "Devices that no pod of ours holds."),
+            Column(
+                "Evacuated",
+                "string",
+                '.status.conditions[?(@.type=="Evacuated")].reason',
+                "Whether what is to be evacuated is free of replicas.",
+                1,
+            ),
             Column("Cost/h", "string", ".spec.cost.perHour", "Price of one replica for one hour."),
             Column(
                 "Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why the class is ready or not.", 1

@@ -166,6 +166,16 @@ Hostname = Annotated[
 ]
 
 
+class ManualWeight(Model):
+    """The share of one class in a split that is set by hand."""
+
+    class_name: Label = Field(alias="class")
+    """Name of the class, as in spec.classes."""
+
+    weight: Annotated[int, Field(ge=0, le=100)]
+    """Share of the requests that is sent to this class, in percent."""
+
+
 class Traffic(Model):
     """How requests reach the model."""
 
@@ -176,6 +186,18 @@ class Traffic(Model):
     hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16), SET] = ()
     """Host names that the model answers to, such as digits.example.com, or *.example.com for all names below. Left
     out, all host names of the Gateway."""
+
+    weights: Annotated[
+        tuple[ManualWeight, ...],
+        Field(max_length=15),
+        list_map("class"),
+        Check(
+            "self.size() == 0 || self.map(w, w.weight).sum() == 100",
+            "must be 100 together; take the list out to let the operator split the traffic",
+        ),
+    ] = ()
+    """The split of the traffic, set by hand: as long as it stands, the operator changes no weight, whatever fails, and
+    sizes each class for its share. Left out, the operator splits the traffic in proportion to what is ready."""
 
 
 class InferenceDeploymentSpec(Model):
@@ -201,6 +223,15 @@ class InferenceDeploymentSpec(Model):
     paused: bool = False
     """Whether the operator only looks and reports, and changes nothing: what runs keeps serving as it is. Default:
     false."""
+
+    model_config = checks(
+        Check(
+            "!has(self.traffic) || !has(self.traffic.weights) || "
+            "self.traffic.weights.all(w, self.classes.exists(c, c.name == w.class))",
+            "must name classes that stand in spec.classes",
+            ".traffic.weights",
+        )
+    )
 
 
 class InferenceDeployment(Object):

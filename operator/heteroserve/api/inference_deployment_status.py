@@ -35,6 +35,23 @@ class PendingScaleDown(Model):
     """The most replicas that were needed since then: what the class shrinks to when the window is over."""
 
 
+class Recovery(Model):
+    """How far a class is trusted that came, or came back after replicas of it were lost."""
+
+    since: Time
+    """When its trouble began while it is troubled; else when the trouble was over, or the class came."""
+
+    setbacks: Annotated[int, Field(ge=0, le=100)] = 0
+    """Troubles in a row. Each doubles the time, two minutes after the first, that nothing may happen before the class
+    gets more traffic. Default: 0."""
+
+    troubled: bool = False
+    """Whether replicas that are to answer do not. Default: false."""
+
+    floor: Replicas = 0
+    """Replicas that answered all the time, and are trusted. Default: 0."""
+
+
 class ClassStatus(Model):
     """What runs on one class, and why."""
 
@@ -65,6 +82,9 @@ class ClassStatus(Model):
     pending_scale_down: PendingScaleDown | None = None
     """A scale-down that waits for spec.scaling.behavior.scaleDown.stabilizationWindowSeconds. Absent when none
     waits."""
+
+    recovery: Recovery | None = None
+    """How far the class is trusted that came, or came back. Absent when it is trusted in full."""
 
 
 class Decision(Model):

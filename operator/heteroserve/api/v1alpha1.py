@@ -17,6 +17,7 @@ from heteroserve.api.inference_deployment import (
     InferenceDeployment,
     InferenceDeploymentSpec,
     LatencyObjective,
+    ManualWeight,
     Objective,
     ParentReference,
     PointLatency,
@@ -33,6 +34,7 @@ from heteroserve.api.inference_deployment_status import (
     Demand,
     InferenceDeploymentStatus,
     PendingScaleDown,
+    Recovery,
 )
 from heteroserve.api.runtime import ComputeResources, EnvironmentVariable, ResourceLimits, ResourceRequests, Runtime
 from heteroserve.api.served_model import (
@@ -71,6 +73,7 @@ __all__ = [
     "InferenceDeploymentSpec",
     "InferenceDeploymentStatus",
     "LatencyObjective",
+    "ManualWeight",
     "ModelSource",
     "ObjectMeta",
     "ObjectStoreSource",
@@ -80,6 +83,7 @@ __all__ = [
     "PointLatency",
     "Profile",
     "ProfilePoint",
+    "Recovery",
     "ResourceLimits",
     "ResourceRequests",
     "Runtime",

@@ -1,74 +1,109 @@
 """decide: Snapshot in, Plan out. Pure and total; one step per module, in this order.
 
     health     which pods and nodes can be trusted?
+    leaving    which pods are to be replaced although they may serve?
     supply     what could each class carry, what is ready?
     demand     how many requests per second, and may that figure remove anything?
+    trust      how much of what came back is counted on?
+    bridge     who is too late to be counted on?
     sizing     how many replicas of each class, cheapest first?
     stabilise  how much of that in this cycle?
+    besides    what is asked for in place of pods that are to go?
     sequence   in which order, so that no request is lost on the way?
     traffic    how is the traffic split over what is ready?
+    marks      what is each pod to be told?
 
 A new signal enters in `demand` or `supply`, a new witness in `health`, a new rule in the step that it belongs to.
 """
 
-from heteroserve.decide.demand import FRESH, estimate_demand
+from heteroserve.decide.besides import besides, in_place_of, without_besides
+from heteroserve.decide.bridge import lend, without_the_late
+from heteroserve.decide.compensate import as_routed
+from heteroserve.decide.demand import FRESH
 from heteroserve.decide.explain import record_changes
-from heteroserve.decide.health import Health, assess_health
 from heteroserve.decide.hold import as_it_is
-from heteroserve.decide.retired import plan_retired, share_of_retired, unlisted
-from heteroserve.decide.sequence import drain_before_removal
+from heteroserve.decide.manual import size_by_hand
+from heteroserve.decide.marks import new_marks
+from heteroserve.decide.picture import Picture, take
+from heteroserve.decide.retired import plan_retired, unlisted
+from heteroserve.decide.sequence import Step, drain_before_removal
 from heteroserve.decide.sizing import Wanted, size
-from heteroserve.decide.stabilise import Present, Settled, Window, stabilise
-from heteroserve.decide.supply import Supply, assess_supply, suspect_pods
-from heteroserve.decide.traffic import Share, is_overloaded, split_traffic
-from heteroserve.model.plan import LIMITS, ClassPlan, Demand, Plan, Why
+from heteroserve.decide.stabilise import Present, Settled, Window, carries, stabilise
+from heteroserve.decide.supply import Supply, suspect_pods
+from heteroserve.decide.weigh import weigh
+from heteroserve.model.plan import LIMITS, ClassPlan, Plan, Why
 from heteroserve.model.snapshot import Snapshot
 
 DRAIN_LOOK_SECONDS = 1.0
-"""How soon to look whether the route has let go of a class that is to be removed."""
+"""How soon to look whether the traffic has left what is to be removed."""
 
 
 def decide(snapshot: Snapshot) -> Plan:
     """What should be true next for this deployment, and why."""
-    health = assess_health(snapshot)
-    supplies = assess_supply(snapshot, health)
-    ready_rps = sum(s.ready * s.replica_rps for s in supplies)
-    demand = estimate_demand(snapshot, ready=sum(s.ready for s in supplies), ready_rps=ready_rps)
-    if snapshot.deployment.paused or health.doubt:
-        return as_it_is(snapshot, supplies, health, demand)
-    wanted = _size(snapshot, supplies, demand)
-    present = tuple(
-        Present(supply=s, replicas=snapshot.replicas.get(s.name), pending=snapshot.memory.pending.get(s.name))
-        for s in supplies
-        if s.hardware
-    )
-    wished = stabilise(wanted, present, demand, _window(snapshot), concern=health.first_concern(snapshot.pods))
-    settled = drain_before_removal(wished, snapshot.replicas, _programmed(snapshot))
-    weights = _weigh(snapshot, supplies, health, wished, demand)
-    classes = tuple(_plan_class(s, wanted, settled, snapshot, weights) for s in supplies)
-    needed = demand.rps is None or ready_rps < demand.rps
-    retired = _retired(snapshot, health, weights, needed=needed)
-    classes += tuple(plan_retired(name, snapshot, health, weights[name]) for name in retired)
+    picture = take(snapshot)
+    if snapshot.deployment.paused or snapshot.paused or picture.health.doubt:
+        return as_it_is(snapshot, picture.supplies, picture.health, picture.demand)
+    wanted = _size(picture)
+    wished = _wish(picture, wanted)
+    steps = {name: drain_before_removal(name, wish, picture) for name, wish in wished.items()}
+    going = frozenset[str]().union(*(step.going for step in steps.values()))
+    replaced = (in_place_of(name, wish, snapshot, picture.departing) for name, wish in wished.items())
+    first = going.union(*replaced, *(step.first for step in steps.values()))
+    weights = weigh(picture, wished)
+    routed = as_routed(snapshot, weights)
+    classes = tuple(_plan_class(s, picture, wanted[s.name], steps.get(s.name), weights) for s in picture.supplies)
+    classes += tuple(plan_retired(name, snapshot, picture.health, weights[name]) for name in _retired(picture, weights))
     draining = any(c.why is Why.DRAINING or c.retired for c in classes)
     return Plan(
         classes=classes,
-        demand=demand,
-        decisions=record_changes(snapshot, classes),
+        demand=picture.demand,
+        route_weights=routed,
+        marks=new_marks(picture, going=going, first=first),
+        decisions=record_changes(snapshot, classes, routed),
         requeue_seconds=DRAIN_LOOK_SECONDS if draining else None,
     )
 
 
-def _size(snapshot: Snapshot, supplies: tuple[Supply, ...], demand: Demand) -> dict[str, Wanted]:
+def _size(picture: Picture) -> dict[str, Wanted]:
     """The sizing for the demand; without any figure, for none: stabilising then keeps what is there.
 
     What is not there any more (somebody deleted a Deployment) is then sized for the last demand that was known.
     """
-    budget = snapshot.deployment.scaling.budget_per_hour
-    wanted = size(supplies, demand.rps or 0.0, budget)
+    snapshot, demand = picture.snapshot, picture.demand
+    supplies = without_the_late(picture.supplies, snapshot, demand)
+    wanted = _size_for(snapshot, supplies, demand.rps or 0.0)
+    if not snapshot.deployment.manual_weights:
+        wanted = lend(wanted, supplies, demand, snapshot.deployment.scaling.budget_per_hour)
     if demand.rps is not None or snapshot.memory.demand_rps is None:
         return wanted
-    remembered = size(supplies, snapshot.memory.demand_rps, budget)
+    remembered = _size_for(snapshot, supplies, snapshot.memory.demand_rps)
     return {name: want if name in snapshot.replicas else remembered[name] for name, want in wanted.items()}
+
+
+def _size_for(snapshot: Snapshot, supplies: tuple[Supply, ...], rps: float) -> dict[str, Wanted]:
+    budget, by_hand = snapshot.deployment.scaling.budget_per_hour, snapshot.deployment.manual_weights
+    return size_by_hand(supplies, rps, budget, by_hand) if by_hand else size(supplies, rps, budget)
+
+
+def _wish(picture: Picture, wanted: dict[str, Wanted]) -> dict[str, Settled]:
+    """The replicas of each known class as far as this cycle may go, with those in place of others."""
+    present = tuple(_present(s, picture) for s in picture.supplies if s.hardware)
+    concern = picture.health.first_concern(picture.snapshot.pods)
+    stable = stabilise(wanted, present, picture.demand, _window(picture.snapshot), concern=concern)
+    demand = picture.demand
+    # a figure that may be too low takes nothing away
+    carried = demand.may_shrink and demand.rps is not None and carries(present, stable, demand.rps)
+    return {p.supply.name: besides(stable[p.supply.name], p, carried=carried) for p in present}
+
+
+def _present(supply: Supply, picture: Picture) -> Present:
+    snapshot, trust = picture.snapshot, picture.trusts[supply.name]
+    return Present(
+        supply=supply,
+        replicas=without_besides(supply.name, snapshot, picture.departing),
+        carrying=min(trust.carrying, supply.staying_ready) if supply.reachable else 0.0,
+        pending=snapshot.memory.pending.get(supply.name),
+    )
 
 
 def _window(snapshot: Snapshot) -> Window:
@@ -81,80 +116,38 @@ def _window(snapshot: Snapshot) -> Window:
     )
 
 
-def _weigh(
-    snapshot: Snapshot, supplies: tuple[Supply, ...], health: Health, wished: dict[str, Settled], demand: Demand
-) -> dict[str, int]:
-    """Weights by what is ready and is to stay; a class no longer listed keeps traffic until the others carry it."""
-    shares = [_share(s, wished) for s in supplies if s.reachable and (s.hardware or snapshot.replicas.get(s.name))]
-    ready_rps = sum(s.ready * s.replica_rps for s in shares)
-    carried = demand.rps is not None and ready_rps >= demand.rps  # an unknown demand is not known to be carried
-    if not (carried and any(s.ready for s in shares)):
-        usual = min((s.replica_rps for s in shares if s.replica_rps > 0), default=1.0)
-        others = (name for name in unlisted(snapshot) if name not in snapshot.unroutable)
-        shares += [share_of_retired(name, snapshot, health, usual) for name in others]
-    last_known = demand.rps if demand.rps is not None else snapshot.memory.demand_rps
-    load_rps = (last_known or 0.0) * snapshot.deployment.scaling.target_utilisation
-    overloaded = is_overloaded(tuple(shares), _routed(snapshot), load_rps=load_rps)
-    weights = split_traffic(tuple(shares), _routed(snapshot), overloaded=overloaded)
-    return {**dict.fromkeys(unlisted(snapshot), 0), **weights}
-
-
-def _share(supply: Supply, wished: dict[str, Settled]) -> Share:
-    stays = wished[supply.name].replicas if supply.name in wished else max(supply.ready, supply.suspects)
-    return Share(
-        name=supply.name,
-        ready=min(supply.ready, stays),
-        suspects=min(supply.suspects, stays),
-        replica_rps=supply.replica_rps,
-        fastest_rps=supply.fastest_rps,
-    )
-
-
 def _plan_class(
-    supply: Supply,
-    wanted: dict[str, Wanted],
-    settled: dict[str, Settled],
-    snapshot: Snapshot,
-    weights: dict[str, int],
+    supply: Supply, picture: Picture, want: Wanted, step: Step | None, weights: dict[str, int]
 ) -> ClassPlan:
-    current = snapshot.replicas.get(supply.name, 0)
-    want = wanted[supply.name]
-    wish = settled.get(supply.name) or Settled(replicas=current, why=want.why, message=want.message)
+    current = picture.snapshot.replicas.get(supply.name, 0)
+    wish = step.settled if step else Settled(replicas=current, why=want.why, message=want.message)
     return ClassPlan(
         name=supply.name,
         replicas=wish.replicas,
         weight=weights.get(supply.name, 0),
-        ready=supply.ready,
+        ready=supply.answering,
         replica_rps=supply.replica_rps,
         cost_per_hour=supply.price * wish.replicas,
         why=wish.why,
         message=wish.message,
-        usable=supply.effective(max(0, wish.replicas - supply.lost)),
+        usable=supply.effective(max(0, wish.replicas - wish.besides)),
         limit=want.why if want.why in LIMITS else None,
         limit_message=want.message if want.why in LIMITS else "",
         pending=wish.pending,
         render=supply.hardware is not None,
         reachable=supply.reachable,
         suspicions=supply.suspicions,
+        departures=supply.departures,
+        recovery=picture.trusts[supply.name].recovery,
     )
 
 
-def _retired(snapshot: Snapshot, health: Health, weights: dict[str, int], *, needed: bool) -> list[str]:
+def _retired(picture: Picture, weights: dict[str, int]) -> list[str]:
     """Classes taken out of the spec that still carry traffic, by our wish or by the route, or will when trusted."""
-    routed = _programmed(snapshot)
+    snapshot, demand, routed = picture.snapshot, picture.demand, picture.programmed
+    needed = demand.rps is None or picture.ready_rps < demand.rps
     return [
         name
         for name in unlisted(snapshot)
-        if weights[name] > 0 or routed.get(name, 0) > 0 or (needed and suspect_pods(snapshot, health, name))
+        if weights[name] > 0 or routed.get(name, 0) > 0 or (needed and suspect_pods(snapshot, picture.health, name))
     ]
-
-
-def _programmed(snapshot: Snapshot) -> dict[str, int]:
-    """The weights that gateways may still follow: while one is behind, any class may have traffic."""
-    if snapshot.route and snapshot.route.behind:
-        return dict.fromkeys(snapshot.replicas, 1)
-    return _routed(snapshot)
-
-
-def _routed(snapshot: Snapshot) -> dict[str, int]:
-    return dict(snapshot.route.weights) if snapshot.route else {}

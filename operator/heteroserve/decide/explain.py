@@ -5,6 +5,8 @@ a route splits it; nothing changes, nothing is recorded. The records become the 
 log's one line per decision.
 """
 
+from collections.abc import Mapping
+
 from heteroserve.decide.health import Witness
 from heteroserve.model.plan import ClassPlan, Why, describe
 from heteroserve.model.snapshot import DecisionRecord, Snapshot
@@ -19,14 +21,16 @@ TRAFFIC = ""
 """No class: the record of a new split is about all of them."""
 
 
-def record_changes(snapshot: Snapshot, classes: tuple[ClassPlan, ...]) -> tuple[DecisionRecord, ...]:
-    """The changes from what is to what the classes' plans say."""
+def record_changes(
+    snapshot: Snapshot, classes: tuple[ClassPlan, ...], routed: Mapping[str, int]
+) -> tuple[DecisionRecord, ...]:
+    """The changes from what is to what the classes' plans say, and the routes are `routed` to."""
     changes = [_replicas(snapshot, c) for c in classes if c.render and c.replicas != snapshot.replicas.get(c.name, 0)]
     changes += [_removal(snapshot, name) for name in sorted(snapshot.replicas.keys() - {c.name for c in classes})]
     before = dict(snapshot.route.weights) if snapshot.route else {}
-    after = {c.name: c.weight for c in classes}
+    after = {c.name: routed.get(c.name, c.weight) for c in classes}
     if snapshot.gateways and {n: w for n, w in before.items() if w} != {n: w for n, w in after.items() if w}:
-        changes.append(_weights(snapshot, before, classes))
+        changes.append(_weights(snapshot, before, after, classes))
     return tuple(change for change in changes if not _repeats(snapshot, change))
 
 
@@ -60,24 +64,29 @@ def _removal(snapshot: Snapshot, name: str) -> DecisionRecord:
     )
 
 
-def _weights(snapshot: Snapshot, before: dict[str, int], classes: tuple[ClassPlan, ...]) -> DecisionRecord:
-    after = {c.name: c.weight for c in classes}
+def _weights(
+    snapshot: Snapshot, before: dict[str, int], after: dict[str, int], classes: tuple[ClassPlan, ...]
+) -> DecisionRecord:
     ready = ", ".join(f"{c.name} {c.ready} ready" for c in classes)
     untrusted = "".join(f"; {c.name}: {describe(c.suspicions)}" for c in classes if c.suspicions)
+    slowly = "".join(f"; {c.name} is trusted slowly" for c in classes if c.recovery)
+    by_hand = bool(snapshot.deployment.manual_weights)
     return DecisionRecord(
         time=snapshot.now,
         class_name=TRAFFIC,
         before=_format(before),
         after=_format(after),
-        reason=_why_moved(before, classes),
-        message=f"in proportion to ready capacity: {ready}{untrusted}",
+        reason=Why.MANUAL if by_hand else _why_moved(before, after, classes),
+        message="by hand: spec.traffic.weights" if by_hand else f"by ready capacity: {ready}{untrusted}{slowly}",
     )
 
 
-def _why_moved(before: dict[str, int], classes: tuple[ClassPlan, ...]) -> Why:
-    less = [c for c in classes if c.weight < before.get(c.name, 0)]
+def _why_moved(before: dict[str, int], after: dict[str, int], classes: tuple[ClassPlan, ...]) -> Why:
+    less = [c for c in classes if after[c.name] < before.get(c.name, 0)]
     if any(_suspected(c) for c in less):
         return Why.SUSPECT
+    if any(c.recovery and after[c.name] > before.get(c.name, 0) > 0 for c in classes):
+        return Why.RECOVERING
     return Why.NOT_READY if any(c.weight == 0 and c.ready == 0 for c in less) else Why.CAPACITY
 
 

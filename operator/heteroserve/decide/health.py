@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from heteroserve.model.fleet import Node
-from heteroserve.model.plan import Suspicion
+from heteroserve.model.plan import DRILL, Suspicion
 from heteroserve.model.snapshot import NodeVitals, Pod, Snapshot
 
 PROBES_FAILED = 2
@@ -44,6 +44,11 @@ class Witness(StrEnum):
     LEASE = "NodeLeaseExpired"
     NODE = "NodeNotReady"
     DEVICE = "DeviceUnhealthy"
+    DRILL = DRILL
+
+
+MISLEADING = frozenset({Witness.DEVICE, Witness.DRILL})
+"""What a gateway's health checks do not see."""
 
 
 class State(StrEnum):
@@ -85,6 +90,14 @@ class Health:
     def lost(self, pod: Pod) -> bool:
         """Whether the pod has to be replaced."""
         return self.pods[pod.uid].state is State.DEAD
+
+    def accuses(self, pod: Pod) -> bool:
+        """Whether somebody is believed who says that the pod is not well; who rehearses says no such thing."""
+        return not self.trusts(pod) and set(self.pods[pod.uid].witnesses) != {Witness.DRILL}
+
+    def misleads(self, pod: Pod) -> bool:
+        """Whether it may look well to a gateway and is not to be asked."""
+        return bool(MISLEADING.intersection(self.pods[pod.uid].witnesses))
 
     def may_answer(self, pod: Pod) -> bool:
         """Whether a pod that is not trusted is worth a try when nobody is: a single witness may be wrong."""
@@ -145,11 +158,21 @@ def _against_pod(pod: Pod, against_nodes: Mapping[str, Witnesses], snapshot: Sna
             Witness.LEASE: Witness.LEASE in node,
             Witness.NODE: Witness.NODE in node,
             Witness.DEVICE: pod.device_unhealthy,
+            Witness.DRILL: _is_drilled(pod, snapshot),
         }
     )
     answers = failed is not None and failed < PROBES_FAILED
-    # the kubelet died and the containers serve on: nothing is gained by taking their traffic away
-    return () if answers and witnesses == (Witness.LEASE,) else witnesses
+    if answers and set(witnesses) - {Witness.DRILL} == {Witness.LEASE}:
+        # the kubelet died and the containers serve on: nothing is gained by taking their traffic away
+        return tuple(w for w in witnesses if w is not Witness.LEASE)
+    return witnesses
+
+
+def _is_drilled(pod: Pod, snapshot: Snapshot) -> bool:
+    """Whether somebody rehearses the loss of its class or node at the moment."""
+    hardware = snapshot.hardware.get(pod.class_name)
+    until = [n.drill_until for n in snapshot.nodes if n.name == pod.node] + ([hardware.drill_until] if hardware else [])
+    return any(end is not None and snapshot.now < end for end in until)
 
 
 def _speaking(heard: Mapping[Witness, bool]) -> Witnesses:
@@ -157,7 +180,9 @@ def _speaking(heard: Mapping[Witness, bool]) -> Witnesses:
 
 
 def _judge(witnesses: Witnesses) -> Verdict:
-    state = (State.HEALTHY, State.SUSPECT, State.DEAD)[min(len(witnesses), 2)]
+    """A drill makes a suspect, and nobody is replaced for it."""
+    against = len(witnesses) - (Witness.DRILL in witnesses)
+    state = State.DEAD if against > 1 else State.SUSPECT if witnesses else State.HEALTHY
     return Verdict(state=state, witnesses=witnesses)
 
 
@@ -178,8 +203,12 @@ def _believe_where_alone(snapshot: Snapshot, verdicts: Mapping[str, Verdict]) ->
 
 
 def _lasts(pod: Pod, verdicts: Mapping[str, Verdict], snapshot: Snapshot) -> bool:
-    silent_only = verdicts[pod.uid].witnesses == (Witness.PROBE,)
-    return not silent_only or snapshot.probes.get(pod.uid, 0) >= PROBES_FAILED_ALONE
+    against = set(verdicts[pod.uid].witnesses) - {Witness.DRILL}
+    if against != {Witness.PROBE}:
+        return bool(against)
+    # where nobody in the whole fleet answers, it is rather us who do not hear
+    heard = any(v.asked > v.failing for v in snapshot.vitals.values())
+    return heard and snapshot.probes.get(pod.uid, 0) >= PROBES_FAILED_ALONE
 
 
 def _doubt(snapshot: Snapshot) -> str:

@@ -15,8 +15,8 @@ from heteroserve.model.snapshot import Snapshot
 
 def as_it_is(snapshot: Snapshot, supplies: tuple[Supply, ...], health: Health, demand: Demand) -> Plan:
     """The plan that keeps everything: because it is paused, or because of a doubt."""
-    paused = snapshot.deployment.paused
-    why, message = (Why.PAUSED, "spec.paused is true") if paused else (Why.DOUBT, health.doubt)
+    paused = "spec.paused is true" if snapshot.deployment.paused else snapshot.paused
+    why, message = (Why.PAUSED, paused) if paused else (Why.DOUBT, health.doubt)
     routed = snapshot.route.weights if snapshot.route else {}
     listed = (_keep(s, snapshot, routed.get(s.name, 0), why, message) for s in supplies)
     others = (plan_retired(name, snapshot, health, routed.get(name, 0)) for name in unlisted(snapshot))
@@ -34,16 +34,18 @@ def _keep(supply: Supply, snapshot: Snapshot, weight: int, why: Why, message: st
         name=supply.name,
         replicas=replicas,
         weight=weight,
-        ready=supply.ready,
+        ready=supply.answering,
         replica_rps=supply.replica_rps,
         cost_per_hour=supply.price * replicas,
         why=why,
         message=message,
-        usable=supply.effective(max(0, replicas - supply.lost)),
+        usable=supply.effective(max(0, replicas - len(supply.departures))),
         limit=why,
         limit_message=message,
         pending=snapshot.memory.pending.get(supply.name),
         render=False,
         reachable=supply.reachable,
         suspicions=supply.suspicions,
+        departures=supply.departures,
+        recovery=snapshot.memory.recoveries.get(supply.name),
     )

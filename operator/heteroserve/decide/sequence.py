@@ -1,30 +1,109 @@
-"""Sequence: the order in which a change may become true.
+"""Sequence: the order in which replicas may go.
 
-Pure. A class loses its last replica only after the route was seen without traffic for it: a class with no endpoint
-at all is answered 503 for its share, whatever the gateway retries. The same goes for a class that was taken out of
-the spec: it is drained first and forgotten after.
+Pure. First the traffic, then the replica:
+- a class loses its last replica only after the route was seen without traffic for it: a class with no endpoint at all
+  is answered 503 for its share, whatever the gateway retries;
+- of several, those that are to go are chosen here and told so: Services stop leading to them, and Kubernetes takes them
+  first. The number goes down when they have answered what they had, or had long enough for that.
+
+A pod that is chosen stays chosen, and is back in the traffic at once when it is needed after all.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime
 
+from heteroserve.decide.picture import Picture
 from heteroserve.decide.stabilise import Settled
+from heteroserve.decide.supply import answering_pods
 from heteroserve.model.plan import Why
+from heteroserve.model.snapshot import InFlight, Pod
+
+DRAIN_SECONDS = 30.0
+"""As long as a replica is waited for that still answers, or of which nothing is known."""
+
+PROPAGATION_SECONDS = 1.0
+"""A gateway knows of a pod that is out after less than half of this."""
 
 
-def drain_before_removal(
-    settled: Mapping[str, Settled], replicas: Mapping[str, int], routed: Mapping[str, int]
-) -> dict[str, Settled]:
-    """Keeps what would go to zero while the route still sends it traffic."""
-    return {
-        name: _hold(wish, replicas.get(name, 0)) if _still_used(name, wish, replicas, routed) else wish
-        for name, wish in settled.items()
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Replicas for now, and the pods that are to go (UIDs); others stay told that they are the `first` to."""
+
+    settled: Settled
+    going: frozenset[str] = frozenset()
+    first: frozenset[str] = frozenset()
 
 
-def _still_used(name: str, wish: Settled, replicas: Mapping[str, int], routed: Mapping[str, int]) -> bool:
-    return wish.replicas == 0 and replicas.get(name, 0) > 0 and routed.get(name, 0) > 0
+def drain_before_removal(name: str, wish: Settled, picture: Picture) -> Step:
+    """How far the class's wish for fewer replicas may come true in this cycle."""
+    snapshot = picture.snapshot
+    current = snapshot.replicas.get(name, 0)
+    if wish.replicas == 0 < current and picture.programmed.get(name, 0) > 0:
+        told = [p for p in snapshot.pods if p.class_name == name and p.mark.goes_first]
+        return Step(
+            settled=_hold(wish, current, "its traffic is taken away first, its last replica after"),
+            going=frozenset(p.uid for p in told if p.mark.out_since is not None),
+            first=frozenset(p.uid for p in told),
+        )
+    going = _choose(name, wish.replicas, current, picture)
+    waiting = [p for p in going if not _is_drained(p, snapshot.in_flight.get(p.uid), snapshot.now)]
+    settled = wish
+    if wish.replicas < current and not waiting and _is_at_work(name, current, picture):
+        settled = _hold(wish, current, f"{wish.message}; when Kubernetes has done what it was told before")
+    elif waiting and wish.replicas < current:
+        names = ", ".join(sorted(p.name for p in waiting))
+        settled = _hold(wish, current, f"{wish.message}; what they have is answered first: {names}")
+    return Step(settled=settled, going=frozenset(p.uid for p in going))
 
 
-def _hold(wish: Settled, current: int) -> Settled:
-    message = "its traffic is taken away first, its last replica after"
-    return Settled(replicas=current, why=Why.DRAINING, message=message, pending=wish.pending)
+def _is_at_work(name: str, current: int, picture: Picture) -> bool:
+    """Whether those that were told to go may be those of the number before: it must not go down for them twice."""
+    there = [p for p in picture.snapshot.pods if p.class_name == name and not p.terminating]
+    told = any(p.mark.goes_first and p.mark.out_since is not None for p in there)
+    return told and name in picture.snapshot.rolling and len(there) > current
+
+
+def _hold(wish: Settled, current: int, message: str) -> Settled:
+    return replace(wish, replicas=current, why=Why.DRAINING, message=message)
+
+
+def _choose(name: str, wanted: int, current: int, picture: Picture) -> list[Pod]:
+    """The pods that are too many, in Kubernetes' own order as far as it has one; those it was told of before.
+
+    It takes for ready what it has not missed yet: who does not answer us goes before who does.
+    """
+    snapshot, departing = picture.snapshot, picture.departing
+    answering = {p.uid for p in answering_pods(snapshot, picture.health, name)}
+    pods = [p for p in snapshot.pods if p.class_name == name and not p.terminating]
+    shrinks = wanted < current
+    # a new template's, and none too many
+    surge = max(0, len(pods) - current) if shrinks and name in snapshot.rolling else 0
+    crowded = Counter(p.node for p in pods)
+    # once the number is down Kubernetes acts on what it was told: nobody else is chosen meanwhile, nor let go
+    candidates = pods if shrinks else [p for p in pods if p.mark.goes_first and p.mark.out_since is not None]
+    candidates.sort(
+        key=lambda p: (
+            p.node is not None,
+            p.ready,
+            p.uid in answering,
+            p.uid not in departing,
+            not p.mark.goes_first,
+            -crowded[p.node],
+            p.name,
+        )
+    )
+    return candidates[: max(0, len(pods) - surge - wanted)]
+
+
+def _is_drained(pod: Pod, in_flight: InFlight | None, now: datetime) -> bool:
+    """Whether it has nothing left to answer, by Triton's own word of after it was taken out, or after long enough."""
+    if not pod.ready:
+        return True
+    if pod.mark.out_since is None:
+        return False
+    out_seconds = (now - pod.mark.out_since).total_seconds()
+    if out_seconds >= DRAIN_SECONDS:
+        return True
+    told = in_flight is not None and in_flight.age_seconds < out_seconds - PROPAGATION_SECONDS
+    return told and in_flight is not None and in_flight.requests == 0

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from heteroserve.decide.supply import Supply
 from heteroserve.model.plan import Why
+from heteroserve.model.snapshot import PodProblem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class Wanted:
 
 def size(supplies: tuple[Supply, ...], rps: float, budget_per_hour: Decimal | None) -> dict[str, Wanted]:
     """Replicas by class for `rps` requests per second."""
-    chosen = {s.name: s.target.min_replicas for s in supplies if s.hardware}
+    chosen = {s.name: s.least for s in supplies if s.hardware}
     spent = sum((s.price * chosen[s.name] for s in supplies if s.hardware), Decimal(0))
     remaining = rps - math.fsum(s.replica_rps * s.effective(chosen[s.name]) for s in supplies if s.hardware)
     wanted = {s.name: _refuse(s) for s in supplies}
@@ -45,8 +46,12 @@ def size(supplies: tuple[Supply, ...], rps: float, budget_per_hour: Decimal | No
 def _keep_one(
     supplies: tuple[Supply, ...], wanted: dict[str, Wanted], budget_per_hour: Decimal | None
 ) -> dict[str, Wanted]:
-    """One replica of the cheapest class although nothing can hold it now: its pod waits, and comes up by itself."""
-    known = [s for s in supplies if s.hardware and (budget_per_hour is None or s.price <= budget_per_hour)]
+    """One replica of the cheapest class although nothing can hold it now: its pod waits, and comes up by itself.
+
+    Of one that is evacuated it would not wait: the scheduler does not know, and it would come and go for ever.
+    """
+    wanted_back = [s for s in supplies if s.hardware and not s.hardware.evacuate]
+    known = [s for s in wanted_back if budget_per_hour is None or s.price <= budget_per_hour]
     first = min(known, key=_price_of_capacity, default=None)
     return {**wanted, first.name: replace(wanted[first.name], replicas=1)} if first else wanted
 
@@ -93,7 +98,9 @@ def _why_floor(supply: Supply, floor: int) -> Why:
 def _why_failing(supply: Supply) -> Why:
     if supply.refusal:
         return Why.REFUSED
-    return Why.UNSCHEDULABLE if supply.unschedulable else Why.FAILING
+    if supply.unschedulable:
+        return Why.UNSCHEDULABLE
+    return Why.BRIDGING if all(p.problem is PodProblem.LATE for p in supply.problems) else Why.FAILING
 
 
 def _why_no_room(supply: Supply) -> Why:
@@ -108,6 +115,13 @@ def _refuse(supply: Supply) -> Wanted:
         else f"there is no HardwareClass {supply.name}: create it or take the class out of spec.classes"
     )
     return Wanted(name=supply.name, replicas=0, why=Why.UNKNOWN_CLASS, message=message)
+
+
+def _explain_failing(supply: Supply, why: Why) -> str:
+    pod = supply.problems[0].name
+    if why is Why.BRIDGING:
+        return f"others carry its share until it is ready: {pod} takes long to start"
+    return f"no more than one beyond the {supply.placed} that work: {pod} does not"
 
 
 def _explain(supply: Supply, why: Why) -> str:
@@ -128,8 +142,8 @@ def _explain(supply: Supply, why: Why) -> str:
             return f"Kubernetes refuses its pods: {supply.refusal}"
         case Why.UNREACHABLE:
             return "no route can lead to it: what stands under its Service's name belongs to somebody else"
-        case Why.FAILING:
-            return f"no more than one beyond the {supply.placed} that work: {supply.problems[0].name} does not"
+        case Why.FAILING | Why.BRIDGING:
+            return _explain_failing(supply, why)
         case _:
             cost = float(supply.price) / supply.replica_rps if supply.replica_rps else math.inf
             return (

@@ -6,13 +6,12 @@ Pure. Growing is prompt and bounded per cycle; shrinking needs a reason to trust
 2. fewer replicas were wanted all through the window, and then only down to the most wanted meanwhile; after a moment
    without fresh metrics the window goes on, but not to its end before a while of fresh ones;
 3. one class at a time, at most half of it per cycle;
-4. make before break: what stays *ready* must carry the demand.
+4. make before break: what stays *ready*, as far as it is trusted, must carry the demand.
 
 The window's memory is `PendingScaleDown` in the object's status, so that a restart neither forgets nor repeats.
 A bound that the user changed (maxReplicas) is obeyed at once.
 
-A lost pod is asked for once more as long as it is on record: Kubernetes counts it until it is evicted. So it neither
-takes the place of a living one nor counts against maxReplicas.
+The numbers here are those of replicas that stay; `besides` adds what is asked for in place of others.
 """
 
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from datetime import datetime, timedelta
 
 from heteroserve.decide.sizing import Wanted
 from heteroserve.decide.supply import Supply
-from heteroserve.model.plan import Demand, Why, describe
+from heteroserve.model.plan import Demand, Why
 from heteroserve.model.snapshot import PendingScaleDown
 
 SMALLEST_STEP_UP = 4
@@ -30,26 +29,31 @@ SMALLEST_STEP_UP = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """Replicas of a class for now, and what remembers the way down."""
+    """Replicas of a class for now, and what remembers the way down. `besides` of them take the place of others."""
 
     replicas: int
     why: Why
     message: str
     pending: PendingScaleDown | None = None
+    besides: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
-    """What a class has now (`replicas` is `None` before its first Deployment) and what it remembers."""
+    """What a class has now (`replicas` is `None` before its first Deployment) and what it remembers.
+
+    `carrying`: how many of its replicas are ready, stay, and are trusted; one that is trusted by half counts half.
+    """
 
     supply: Supply
     replicas: int | None
+    carrying: float
     pending: PendingScaleDown | None
 
     @property
     def bounded(self) -> int:
         """The present replicas within maxReplicas: a bound that the user lowered is obeyed even when it hurts."""
-        return min(self.replicas or 0, self.supply.target.max_replicas + self.supply.lost)
+        return min(self.replicas or 0, self.supply.target.max_replicas)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ def stabilise(
 ) -> dict[str, Settled]:
     """The wanted replicas, as far as this cycle may go. `concern`: what cannot be trusted, if there is anything."""
     held = _freeze(demand, concern)
-    settled = {p.supply.name: _follow(_besides_lost(wanted[p.supply.name], p.supply), p, held, window) for p in present}
+    settled = {p.supply.name: _follow(wanted[p.supply.name], p, held, window) for p in present}
     shrinking = sorted(
         (p for p in present if settled[p.supply.name].replicas < p.bounded),
         key=lambda p: (-p.supply.price, p.supply.name),
@@ -95,16 +99,6 @@ def _freeze(demand: Demand, concern: str) -> tuple[Why, str] | None:
     if concern:
         return Why.FAILOVER, f"not all can be trusted: {concern}"
     return None if demand.may_shrink else (Why.METRICS_HOLD, demand.message)
-
-
-def _besides_lost(want: Wanted, supply: Supply) -> Wanted:
-    """What is wanted alive, no more than fits (the rest would only wait), and the lost that Kubernetes still counts."""
-    if not supply.lost:
-        return want
-    alive = want.replicas if supply.room is None else min(want.replicas, supply.room)
-    lost = describe(tuple(s for s in supply.suspicions if s.lost))
-    message = f"{alive}, and {supply.lost} lost until Kubernetes gives them up: {lost}; {want.message}"
-    return replace(want, replicas=alive + supply.lost, why=Why.FAILOVER, message=message)
 
 
 def _follow(want: Wanted, present: Present, held: tuple[Why, str] | None, window: Window) -> Settled:
@@ -144,19 +138,26 @@ def _shrink(want: Wanted, current: int, pending: PendingScaleDown | None, window
         message = f"down to {pending.replicas} when the demand stays low for {window.seconds:g} s"
         return Settled(replicas=current, why=Why.STABILISING, message=message, pending=pending)
     target = max(pending.replicas, current - max(1, current // 2))
-    # the way to none takes one more cycle, in which the traffic leaves: the window must not start anew meanwhile
-    reached = target == pending.replicas == want.replicas > 0
-    return Settled(replicas=target, why=want.why, message=want.message, pending=None if reached else pending)
+    # remembered until it is so: first the traffic leaves, and the window must not start anew meanwhile
+    return Settled(replicas=target, why=want.why, message=want.message, pending=pending)
 
 
 def _can_spare(present: Present, replicas: int, everyone: tuple[Present, ...], demand: Demand) -> bool:
     """Whether what stays ready carries the demand (or anything at all is ready, when nothing is demanded)."""
     if present.supply.routable <= replicas:
         return True  # only replicas that carry nothing would go
-    stays = {p.supply.name: min(p.supply.routable, p.supply.target.max_replicas) for p in everyone}
-    stays[present.supply.name] = replicas
-    ready_rps = sum(stays[p.supply.name] * p.supply.replica_rps for p in everyone)
-    return any(stays.values()) and ready_rps >= (demand.rps or 0.0)
+    return _carry(everyone, {present.supply.name: replicas}, demand.rps or 0.0)
+
+
+def carries(everyone: tuple[Present, ...], settled: Mapping[str, Settled], rps: float) -> bool:
+    """Whether what is ready, stays, and is trusted carries so many requests per second."""
+    return _carry(everyone, {name: s.replicas for name, s in settled.items()}, rps)
+
+
+def _carry(everyone: tuple[Present, ...], bounds: Mapping[str, int], rps: float) -> bool:
+    stays = {p.supply.name: min(p.carrying, p.supply.target.max_replicas) for p in everyone}
+    stays = {name: min(number, bounds.get(name, number)) for name, number in stays.items()}
+    return any(stays.values()) and sum(stays[p.supply.name] * p.supply.replica_rps for p in everyone) >= rps
 
 
 def _wait(present: Present, settled: Settled) -> Settled:

@@ -21,11 +21,12 @@ ROOM_TO_SPARE = 0.85
 class Share:
     """A class as a receiver of traffic: ready replicas, and the capacity of one (0: cannot meet the objective).
 
-    `suspects` may answer as well, but nobody who is ready would be passed over for them.
+    One that is trusted by half counts half. `suspects` may answer as well, but nobody who is ready would be passed
+    over for them.
     """
 
     name: str
-    ready: int
+    ready: float
     replica_rps: float
     fastest_rps: float
     suspects: int = 0
@@ -43,12 +44,11 @@ def is_overloaded(shares: tuple[Share, ...], last: Mapping[str, int], *, load_rp
 
 def split_traffic(shares: tuple[Share, ...], last: Mapping[str, int], *, overloaded: bool = False) -> dict[str, int]:
     """Weights by class. `overloaded`: the classes that meet the objective cannot carry the demand alone."""
-    for answering in ({s.name: s.ready for s in shares}, {s.name: s.suspects for s in shares}):
+    for answering in ({s.name: s.ready for s in shares}, {s.name: float(s.suspects) for s in shares}):
         within = {s.name: answering[s.name] * s.replica_rps for s in shares}
         anyhow = {s.name: answering[s.name] * s.fastest_rps for s in shares}
-        counted = {name: float(number) for name, number in answering.items()}
         # better slow than overloaded or not at all, better unmeasured than not at all
-        for capacity in (anyhow, counted) if overloaded else (within, anyhow, counted):
+        for capacity in (anyhow, answering) if overloaded else (within, anyhow, answering):
             weights = apportion(capacity)
             if weights:
                 return weights

@@ -3,7 +3,8 @@
 Defaults and bounds were applied by the API server; nothing is validated twice.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 
@@ -129,4 +130,6 @@ class InferenceDeployment:
     scaling: Scaling = Scaling()
     gateways: tuple[GatewayRef, ...] = ()
     hostnames: tuple[str, ...] = ()
+    manual_weights: Mapping[str, int] = field(default_factory=dict)
+    """By class, when somebody splits the traffic by hand; none, when we do."""
     paused: bool = False

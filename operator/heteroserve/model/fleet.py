@@ -5,6 +5,7 @@ These are facts, already judged to be well-formed by whoever observed them. Noth
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -78,6 +79,10 @@ class HardwareClass:
     cost_per_hour: Decimal
     unhealthy_conditions: frozenset[str] = frozenset()
     runtime: Runtime
+    evacuate: bool = False
+    """Somebody wants everything off it."""
+    drill_until: datetime | None = None
+    """Somebody rehearses its loss until then."""
 
     def selects(self, node: "Node") -> bool:
         """Whether the node belongs to this class."""
@@ -105,3 +110,7 @@ class Node:
     true_conditions: frozenset[str] = frozenset()
     capacity: Mapping[str, int] = field(default_factory=dict)
     allocatable: Mapping[str, int] = field(default_factory=dict)
+    evacuate: bool = False
+    """Somebody wants everything off it."""
+    drill_until: datetime | None = None
+    """Somebody rehearses its loss until then."""

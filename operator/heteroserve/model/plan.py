@@ -3,11 +3,12 @@
 Every value carries the reason that caused it; the same reason feeds condition, Event, log line and metric label.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from heteroserve.model.snapshot import DecisionRecord, PendingScaleDown
+from heteroserve.model.snapshot import DecisionRecord, Mark, PendingScaleDown, Recovery
 
 
 class Why(StrEnum):
@@ -35,6 +36,10 @@ class Why(StrEnum):
     NOT_READY = "NoReadyReplica"
     SUSPECT = "PodsSuspect"
     FAILOVER = "FailingOver"
+    MOVING = "MovingAway"
+    RECOVERING = "TrustedSlowly"
+    BRIDGING = "BridgingSlowStart"
+    MANUAL = "ManualWeights"
     PAUSED = "Paused"
     DOUBT = "ViewInDoubt"
 
@@ -78,13 +83,37 @@ class Suspicion:
         return f"pod {self.pod}: {', '.join(self.witnesses)}"
 
 
-SUSPICIONS_TOLD = 3
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """A pod that is to be replaced, and why. `lost`: it does not serve any more; else it does until it is replaced."""
+
+    pod: str
+    cause: str
+    detail: str = ""
+    lost: bool = False
+
+    def __str__(self) -> str:
+        return f"pod {self.pod}: {self.cause}" + (f" ({self.detail})" if self.detail else "")
 
 
-def describe(suspicions: tuple[Suspicion, ...]) -> str:
-    """The pods of a class that are not trusted, for a message: the first of them by name, and how many more."""
-    told = "; ".join(str(s) for s in suspicions[:SUSPICIONS_TOLD])
-    more = len(suspicions) - SUSPICIONS_TOLD
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodMark:
+    """What a pod is to be told, as long as it is this one."""
+
+    pod: str
+    uid: str
+    mark: Mark
+
+
+TOLD = 3
+DRILL = "Drill"
+"""The witness of a rehearsal."""
+
+
+def describe(pods: Sequence[Suspicion | Departure]) -> str:
+    """Pods of a class that are not as they should be, for a message: the first by name, and how many more."""
+    told = "; ".join(str(s) for s in pods[:TOLD])
+    more = len(pods) - TOLD
     return f"{told}; and {more} more" if more > 0 else told
 
 
@@ -116,11 +145,20 @@ class ClassPlan:
     reachable: bool = True
     retired: bool = False
     suspicions: tuple[Suspicion, ...] = ()
+    departures: tuple[Departure, ...] = ()
+    """Pods that are to be replaced, lost ones included."""
+    recovery: Recovery | None = None
+    """How far the class is trusted, while that is not in full."""
 
     @property
     def lost(self) -> int:
         """Pods that Kubernetes still counts and that are to be replaced."""
         return sum(s.lost for s in self.suspicions)
+
+    @property
+    def drilled(self) -> int:
+        """Pods that serve, and are out of the traffic because somebody rehearses their loss."""
+        return sum(s.witnesses == (DRILL,) for s in self.suspicions)
 
     @property
     def ready_rps(self) -> float:
@@ -138,10 +176,19 @@ class Plan:
 
     classes: tuple[ClassPlan, ...]
     demand: Demand
+    route_weights: Mapping[str, int] = field(default_factory=dict)
+    """By class, where the gateway has to be told others than the shares to keep to these."""
+    marks: tuple[PodMark, ...] = ()
+    """Of those pods alone whose mark is to change."""
     decisions: tuple[DecisionRecord, ...] = ()
     requeue_seconds: float | None = None
     held: bool = False
     doubt: str = ""
+
+    @property
+    def routed(self) -> dict[str, int]:
+        """What the routes are told, by class."""
+        return {c.name: self.route_weights.get(c.name, c.weight) for c in self.classes}
 
     @property
     def cost_per_hour(self) -> Decimal:

@@ -24,6 +24,20 @@ class PodProblem(StrEnum):
     CONFIG = "PodConfigInvalid"
     SLOW = "StartingSlowly"
     HUNG = "ModelNotAnswering"
+    LATE = "StartMissed"
+    """It starts, and what it is to carry is missed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What we tell Kubernetes about a pod, on the pod itself.
+
+    `out_since`: since when Services do not lead to it, by our wish; `None` while they do. `goes_first`: when there are
+    to be fewer replicas, this is one of those that go.
+    """
+
+    out_since: datetime | None = None
+    goes_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +50,13 @@ class Pod:
     node: str | None = None
     ready: bool = False
     terminating: bool = False
+    ended: bool = False
+    """It stays on record (an evicted one does), and nothing of it runs."""
     started: bool = False
     unready_since: datetime | None = None
     created: datetime | None = None
+    start_seconds: float | None = None
+    """From being made to being ready; `None` when it was not, or started more than once."""
     problem: PodProblem | None = None
     message: str = ""
     model_version: str | None = None
@@ -46,6 +64,7 @@ class Pod:
     device_unhealthy: bool = False
     """The kubelet says that a device of the pod is broken."""
     devices: Mapping[str, int] = field(default_factory=dict)
+    mark: Mark = Mark()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +101,33 @@ class Signals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """Requests inside a pod's Triton, executing or queued, as it told `age_seconds` ago."""
+
+    requests: float
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingScaleDown:
     """Fewer replicas were wanted without interruption since `since`; `replicas` is the most wanted meanwhile."""
 
     since: datetime
     replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """How far a class is trusted that came, or came back. Kept in the status, so that a restart forgives nothing.
+
+    `since`: when its trouble began while it is `troubled`, and when it ended (or the class came) after. `setbacks`:
+    troubles since it was last calm for long. `floor`: replicas that answered all the time.
+    """
+
+    since: datetime
+    setbacks: int = 0
+    troubled: bool = False
+    floor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +159,9 @@ class Memory:
     """What the status remembers from the last decision."""
 
     pending: Mapping[str, PendingScaleDown] = field(default_factory=dict)
+    recoveries: Mapping[str, Recovery] = field(default_factory=dict)
+    ready: Mapping[str, int] = field(default_factory=dict)
+    """Replicas that answered, by class; no entry for a class that was not there."""
     decisions: tuple[DecisionRecord, ...] = ()
     conditions: tuple[ConditionState, ...] = ()
     demand_rps: float | None = None
@@ -167,6 +211,10 @@ class Snapshot:
     """Probes of a pod that failed in a row, by UID; a pod that is not there was not asked yet."""
     vitals: Mapping[str, NodeVitals] = field(default_factory=dict)
     """By node name."""
+    in_flight: Mapping[str, InFlight] = field(default_factory=dict)
+    """By pod UID; of a pod that is not there nothing is known."""
+    erring: frozenset[str] = frozenset()
+    """Classes whose Triton fails a good part of what it is asked, by its own fault."""
     gateway_ejected: int = 0
     """Replicas of this deployment that the gateway itself has ejected."""
     devices_taken: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -185,6 +233,8 @@ class Snapshot:
     signals: Signals = Signals()
     memory: Memory = Memory()
     cluster: Cluster = Cluster()
+    paused: str = ""
+    """Why nothing may be changed in the whole fleet, if so."""
 
     @property
     def gateways(self) -> tuple[GatewayRef, ...]:
@@ -192,3 +242,8 @@ class Snapshot:
         default = self.cluster.default_gateway
         named = self.deployment.gateways or ((default,) if default else ())
         return named if self.cluster.gateway_api else ()
+
+    @property
+    def keeps_placeholders(self) -> bool:
+        """Whether every class has an address at which nobody answers: behind Envoy Gateway."""
+        return bool(self.gateways) and self.cluster.envoy_gateway

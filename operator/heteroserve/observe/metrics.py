@@ -8,7 +8,7 @@ ourselves. A missing sample stays missing: nothing here turns it into zero.
 import asyncio
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,11 +19,13 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from heteroserve.model.deployment import Key
-from heteroserve.model.snapshot import Pod, Signals
+from heteroserve.model.snapshot import InFlight, Pod, Signals
 from heteroserve.observe.bounded import BoundedAdapter
 
 ENVOY_CLUSTER = re.compile(r"^(httproute|grpcroute)/([^/]+)/([^/]+)/rule/")
 ROUTES = 'envoy_cluster_name=~"(httproute|grpcroute)/.+"'
+ERRING_SHARE = 0.1
+"""Of what a class is asked: whatever it then fails is no matter of single requests."""
 NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What reading an answer raises that is none of Prometheus': a proxy's page, a result of another kind, a number or a
 depth beyond all bounds."""
@@ -34,6 +36,8 @@ class PodSample:
     """What Triton in one pod reports, and how long ago the newest of it was scraped."""
 
     served_rps: float | None = None
+    failed_rps: float | None = None
+    """Requests that the model failed to answer, not those that Triton refused."""
     backlog: float | None = None
     queue_milliseconds: float | None = None
     age_seconds: float | None = None
@@ -94,6 +98,7 @@ class Prometheus:
         return {
             "offered": f"sum by (envoy_cluster_name) (rate({total})) - sum by (envoy_cluster_name) (rate({retries}))",
             "served": f"sum by (namespace, pod) (rate(nv_inference_request_success{window}))",
+            "failed": f'sum by (namespace, pod) (rate(nv_inference_request_failure{{reason="BACKEND"}}{window}))',
             "backlog": "sum by (namespace, pod) (nv_inference_pending_request_count)",
             "queue": (
                 f"sum by (namespace, pod) (rate(nv_inference_queue_duration_us{window}))"
@@ -124,6 +129,30 @@ def signals_for(samples: FleetSamples, key: Key, pods: Sequence[Pod], window_sec
         missing_pods=silent,
         age_seconds=_newest(s for p, s in found if not p.terminating),
     )
+
+
+def in_flight_of(samples: FleetSamples, key: Key, pods: Sequence[Pod]) -> dict[str, InFlight]:
+    """What is under way inside each pod, by UID, as far as Triton told."""
+    found = ((p.uid, samples.pods.get((key.namespace, p.name), NOTHING)) for p in pods)
+    return {
+        uid: InFlight(requests=s.backlog, age_seconds=s.age_seconds)
+        for uid, s in found
+        if s.backlog is not None and s.age_seconds is not None
+    }
+
+
+def erring_classes(samples: FleetSamples, key: Key, pods: Sequence[Pod]) -> frozenset[str]:
+    """Classes of which the model fails too much of what it is asked."""
+    served, failed = defaultdict[str, float](float), defaultdict[str, float](float)
+    for pod in pods:
+        sample = samples.pods.get((key.namespace, pod.name), NOTHING)
+        served[pod.class_name] += _sound(sample.served_rps)
+        failed[pod.class_name] += _sound(sample.failed_rps)
+    return frozenset(name for name, rps in failed.items() if rps > ERRING_SHARE * (rps + served[name]))
+
+
+def _sound(rps: float | None) -> float:
+    return rps if rps is not None and math.isfinite(rps) and rps > 0 else 0.0
 
 
 def _mean_wait(samples: Sequence[PodSample]) -> float | None:
@@ -157,10 +186,12 @@ def _assemble(answers: Mapping[str, list[dict[str, Any]]]) -> FleetSamples:
     for _, key, value in _by_route(answers["offered"]):
         # a hair below zero is a matter of when what was scraped; what is no number stays none
         offered[key] = offered.get(key, 0.0) + (max(0.0, value) if math.isfinite(value) else math.nan)
-    served, backlog, queue, age = (_by_pod(answers[name]) for name in ("served", "backlog", "queue", "age"))
+    names = ("served", "failed", "backlog", "queue", "age")
+    served, failed, backlog, queue, age = (_by_pod(answers[name]) for name in names)
     pods = {
         name: PodSample(
             served_rps=served.get(name),
+            failed_rps=failed.get(name),
             backlog=backlog.get(name),
             queue_milliseconds=queue.get(name),
             age_seconds=_usable_age(age.get(name)),

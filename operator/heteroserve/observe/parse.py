@@ -10,8 +10,17 @@ from ipaddress import ip_address
 from typing import Any
 
 from heteroserve.model.fleet import Node, Taint
-from heteroserve.model.snapshot import Pod, PodProblem, RouteState
-from heteroserve.render.metadata import CLASS_LABEL, VERSION_ANNOTATION
+from heteroserve.model.snapshot import Mark, Pod, PodProblem, RouteState
+from heteroserve.render.metadata import (
+    CLASS_LABEL,
+    DELETION_COST_ANNOTATION,
+    DRILL_ANNOTATION,
+    EVACUATE_LABEL,
+    GOES_FIRST,
+    OUT_SINCE_ANNOTATION,
+    SERVING_LABEL,
+    VERSION_ANNOTATION,
+)
 
 Object = dict[str, Any]
 
@@ -45,6 +54,8 @@ def parse_node(raw: Object) -> Node:
         true_conditions=frozenset(kind for kind, value in conditions.items() if value == "True" and kind != "Ready"),
         capacity=_devices(_part(raw, "status", "capacity")),
         allocatable=_devices(_part(raw, "status", "allocatable")),
+        evacuate=EVACUATE_LABEL in _part(metadata, "labels"),
+        drill_until=parse_time(_part(metadata, "annotations").get(DRILL_ANNOTATION)),
     )
 
 
@@ -61,22 +72,42 @@ def parse_pod(raw: Object) -> Pod:
         node=_text(_part(raw, "spec"), "nodeName") or None,
         ready=_text(_part(conditions, "Ready"), "status") == "True",
         terminating=bool(metadata.get("deletionTimestamp")) or ended,
+        ended=ended,
         started=any(c.get("started") is True for c in _parts(status, "containerStatuses")),
         unready_since=_unready_since(raw, _part(conditions, "Ready")),
         created=parse_time(metadata.get("creationTimestamp")),
+        start_seconds=_start_seconds(raw, _part(conditions, "Ready")),
         problem=problem,
         message=message,
         model_version=_text(_part(metadata, "annotations"), VERSION_ANNOTATION)[:64] or None,
         address=_address(_text(status, "podIP")),
         device_unhealthy=any(_text(device, "health") == "Unhealthy" for device in _device_states(status)),
         devices={} if ended else _devices(_limits(raw)),  # an evicted pod stays on record, but holds nothing
+        mark=_mark(metadata),
     )
+
+
+def _mark(metadata: Object) -> Mark:
+    """What we told Kubernetes about it. Out without a time that can be read is out from its beginning."""
+    annotations = _part(metadata, "annotations")
+    out = _part(metadata, "labels").get(SERVING_LABEL) != "true"
+    since = parse_time(annotations.get(OUT_SINCE_ANNOTATION)) or parse_time(metadata.get("creationTimestamp"))
+    return Mark(out_since=since if out else None, goes_first=annotations.get(DELETION_COST_ANNOTATION) == GOES_FIRST)
 
 
 def _unready_since(raw: Object, ready: Object) -> datetime | None:
     if _text(ready, "status") == "True":
         return None
     return parse_time(ready.get("lastTransitionTime")) or parse_time(raw["metadata"].get("creationTimestamp"))
+
+
+def _start_seconds(raw: Object, ready: Object) -> float | None:
+    created = parse_time(raw["metadata"].get("creationTimestamp"))
+    since = parse_time(ready.get("lastTransitionTime"))
+    restarted = any(_number(c, "restartCount") for c in _parts(raw, "status", "containerStatuses"))
+    if _text(ready, "status") != "True" or restarted or created is None or since is None:
+        return None
+    return max(0.0, (since - created).total_seconds())
 
 
 def parse_route(raw: Object, deployment_name: str) -> RouteState:

@@ -23,7 +23,9 @@ from heteroserve.model.deployment import (
     Scaling,
 )
 from heteroserve.model.fleet import Accelerator, DeviceRequest, HardwareClass, Runtime, Toleration
-from heteroserve.model.snapshot import ConditionState, DecisionRecord, Memory, PendingScaleDown
+from heteroserve.model.snapshot import ConditionState, DecisionRecord, Memory, PendingScaleDown, Recovery
+from heteroserve.observe.parse import parse_time
+from heteroserve.render.metadata import DRILL_ANNOTATION, EVACUATE_LABEL
 
 
 def parse_deployment(raw: dict[str, Any]) -> InferenceDeployment:
@@ -48,6 +50,7 @@ def parse_deployment(raw: dict[str, Any]) -> InferenceDeployment:
         ),
         gateways=tuple(GatewayRef(name=p.name, section_name=p.section_name, port=p.port) for p in parents),
         hostnames=tuple(spec.traffic.hostnames),
+        manual_weights={w.class_name: w.weight for w in spec.traffic.weights},
         paused=spec.paused,
     )
 
@@ -67,6 +70,8 @@ def parse_hardware_class(raw: dict[str, Any]) -> HardwareClass:
         ),
         cost_per_hour=spec.cost.per_hour,
         unhealthy_conditions=frozenset(spec.unhealthy_conditions),
+        evacuate=EVACUATE_LABEL in raw["metadata"].get("labels", {}),
+        drill_until=parse_time(raw["metadata"].get("annotations", {}).get(DRILL_ANNOTATION)),
         runtime=Runtime(
             image=spec.runtime.image,
             args=tuple(spec.runtime.args),
@@ -88,6 +93,17 @@ def parse_memory(raw: dict[str, Any]) -> Memory:
             for c in status.classes
             if c.pending_scale_down
         },
+        recoveries={
+            c.name: Recovery(
+                since=c.recovery.since,
+                setbacks=c.recovery.setbacks,
+                troubled=c.recovery.troubled,
+                floor=c.recovery.floor,
+            )
+            for c in status.classes
+            if c.recovery
+        },
+        ready={c.name: c.ready for c in status.classes if c.ready is not None},
         decisions=tuple(
             DecisionRecord(
                 time=d.time, class_name=d.class_name, before=d.from_, after=d.to, reason=d.reason, message=d.message

@@ -1,5 +1,8 @@
 """The prober: asks every pod of ours once a second whether its model is ready. It notices a dead node in some 1.6 s.
 
+The only pod of a class is asked four times as often, and noticed in less than a second: where a class has others, the
+gateway goes on with these; where it has none, only we can take the class's weight away.
+
 The questions are spread over the second, in an order that is at random over nodes and stays the same: no burst, no node
 at a stroke, and no pod that waits for longer than a second. After a first failure a pod is asked again at once.
 
@@ -23,6 +26,9 @@ from heteroserve.observe.store import Name, Store
 from heteroserve.wake import Call, Subject
 
 EVERY_SECONDS = 1.0
+ALONE_PER_ROUND = 4
+MOST_ALONE = 100
+"""So many are asked that often; of more, the others are asked like everybody."""
 AT_ONCE = 200
 """Questions under way. When more pods than that hang, everybody is asked less often."""
 
@@ -32,7 +38,7 @@ SUCCESSES_TO_TRUST = 3
 
 @dataclass(slots=True)
 class Streak:
-    """How often a pod failed since it was last well."""
+    """How often a pod failed since it was last well: up to the threshold by question, and then by round."""
 
     failures: int = 0
     successes: int = 0
@@ -42,12 +48,12 @@ class Streak:
         """Whether it failed too often to be trusted."""
         return self.failures >= PROBES_FAILED
 
-    def hear(self, *, answered: bool) -> bool:
-        """Counts an answer; true when the pod's trust changes."""
+    def hear(self, *, answered: bool, extra: bool = False) -> bool:
+        """Counts an answer; true when the pod's trust changes. `extra`: one more than everybody is asked for."""
         before = self.failing
         self.successes = self.successes + 1 if answered else 0
         if not answered:
-            self.failures += 1
+            self.failures += not (extra and before)
         elif not before or self.successes >= SUCCESSES_TO_TRUST:
             self.failures = 0
         return self.failing is not before
@@ -63,6 +69,37 @@ class Target:
     address: str
     model: str
     subject: Subject
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """When in a round to ask whom. `extra`: between the turns that everybody has."""
+
+    after_seconds: float
+    target: Target
+    extra: bool = False
+
+
+def timetable(targets: list[Target]) -> list[Turn]:
+    """A round, in order."""
+    often = frozenset(alone(targets)[:MOST_ALONE])
+    turns: list[Turn] = []
+    for place, target in enumerate(targets):
+        first = EVERY_SECONDS * place / len(targets)
+        times = ALONE_PER_ROUND if target.uid in often else 1
+        turns += [
+            Turn(after_seconds=(first + EVERY_SECONDS * n / times) % EVERY_SECONDS, target=target, extra=n > 0)
+            for n in range(times)
+        ]
+    return sorted(turns, key=lambda turn: turn.after_seconds)
+
+
+def alone(targets: list[Target]) -> list[str]:
+    """UIDs of those that are the only pod of their class, where the deployment has pods of another class as well."""
+    of_class = Counter((t.subject, t.class_name) for t in targets)
+    of_deployment = Counter(t.subject for t in targets)
+    return [t.uid for t in targets if of_class[t.subject, t.class_name] == 1 < of_deployment[t.subject]]
 
 
 @dataclass(slots=True)
@@ -107,14 +144,14 @@ class Prober:
                 await self._round(ask, slots, questions)
 
     async def _round(self, ask: Ask, slots: asyncio.Semaphore, questions: asyncio.TaskGroup) -> None:
-        """One second: everybody once, at even distances."""
+        """One second: everybody once, at even distances, and who is alone some more times between."""
         clock = asyncio.get_running_loop().time
         started, targets = clock(), self._choose()
         telemetry.PROBED_PODS.set(len(targets))
-        for place, target in enumerate(targets):
-            await asyncio.sleep(started + EVERY_SECONDS * place / len(targets) - clock())
+        for turn in timetable(targets):
+            await asyncio.sleep(started + turn.after_seconds - clock())
             await slots.acquire()
-            question = questions.create_task(self._probe(ask, target))
+            question = questions.create_task(self._probe(ask, turn))
             question.add_done_callback(lambda _: slots.release())
         await asyncio.sleep(started + EVERY_SECONDS - clock())
 
@@ -135,6 +172,7 @@ class Prober:
                             address=pod.address,
                             model=wish.deployment.model.name,
                             subject=subject,
+                            class_name=pod.class_name,
                         )
                     )
         self._reached &= subjects
@@ -156,12 +194,12 @@ class Prober:
         node = self._store.get(kube.NODE, ("", pod.node or ""))
         return pod.ready or (pod.uid in self._records and (node is None or not node.ready))
 
-    async def _probe(self, ask: Ask, target: Target) -> None:
+    async def _probe(self, ask: Ask, turn: Turn) -> None:
         """One question, and after a first failure another."""
         again = True
-        while again and self._is_current(target):
-            answered = await self._ask(ask, target)
-            again = self._hear(target, answered=answered) == 1
+        while again and self._is_current(turn.target):
+            answered = await self._ask(ask, turn.target)
+            again = self._hear(turn, answered=answered) == 1
 
     def _is_current(self, target: Target) -> bool:
         """Whether the pod is still there and to be asked: that may have changed since the second began."""
@@ -181,8 +219,9 @@ class Prober:
         telemetry.PROBE_FAILURES.inc(not answered)
         return answered
 
-    def _hear(self, target: Target, *, answered: bool) -> int:
+    def _hear(self, turn: Turn, *, answered: bool) -> int:
         """Takes an answer in, and returns how many failures there are now."""
+        target = turn.target
         record = self._records.get(target.uid)
         if record is None or not self._is_current(target):
             return 0  # it left meanwhile: of no interest
@@ -191,7 +230,7 @@ class Prober:
         elif target.subject not in self._reached:
             return 0
         record.heard = True
-        if record.streak.hear(answered=answered):
+        if record.streak.hear(answered=answered, extra=turn.extra):
             self.crossings += 1
             says = "a pod answers again" if answered else "a pod does not answer"
             telemetry.LOGGER.warning(says, extra={"pod": "/".join(target.pod), "node": target.node})

@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from heteroserve import kube
+from heteroserve.model.deployment import Key
 from heteroserve.model.snapshot import Cluster, Pod, RouteState, Snapshot
-from heteroserve.observe.metrics import FleetSamples, signals_for
+from heteroserve.observe.metrics import FleetSamples, erring_classes, in_flight_of, signals_for
 from heteroserve.observe.parse import is_rolling, parse_refusal, parse_route
 from heteroserve.observe.store import Store, Wish
 from heteroserve.observe.vitals import Vitals
@@ -28,8 +29,8 @@ class Observer:
         self._vitals = vitals
         self._taken: tuple[int, DevicesByNode] = (-1, {})
 
-    def observe(self, wish: Wish, samples: FleetSamples, now: datetime) -> Snapshot:
-        """All that a decision about this deployment may see."""
+    def observe(self, wish: Wish, samples: FleetSamples, now: datetime, *, paused: str = "") -> Snapshot:
+        """All that a decision about this deployment may see. `paused`: why the whole fleet is."""
         key = wish.deployment.key
         pods = self._store.pods(key)
         workloads = self._by_class(kube.DEPLOYMENT, wish)
@@ -41,6 +42,8 @@ class Observer:
             pods=pods,
             probes=self._vitals.of_pods(pods),
             vitals=self._vitals.of_nodes(),
+            in_flight=in_flight_of(samples, key, pods),
+            erring=erring_classes(samples, key, pods),
             gateway_ejected=samples.ejected.get(key, 0),
             devices_taken=subtract(self.devices_taken(), devices_of(pods)),
             unreadable_hardware=self._store.unreadable_hardware(),
@@ -52,6 +55,7 @@ class Observer:
             signals=signals_for(samples, key, pods, self._cluster.metrics_window_seconds),
             memory=wish.memory,
             cluster=self.cluster(),
+            paused=paused,
         )
 
     def cluster(self) -> Cluster:
@@ -68,6 +72,14 @@ class Observer:
         if self._taken[0] != revision:
             self._taken = (revision, devices_of(self._store.facts(kube.POD)))
         return self._taken[1]
+
+    def pods_by_node(self) -> dict[str, list[tuple[Key, Pod]]]:
+        """All pods of ours by the node that they stand on, and whose they are."""
+        found: dict[str, list[tuple[Key, Pod]]] = defaultdict(list)
+        for owner, pod in self._store.everybodys_pods():
+            if pod.node:
+                found[pod.node].append((owner, pod))
+        return found
 
     def _own(self, kind: kube.Kind, wish: Wish) -> list[kube.Object]:
         """What is ours by owner: a label alone anybody can set."""

@@ -161,6 +161,10 @@ class Store:
         """The pods of one InferenceDeployment, by name."""
         return tuple(self.owned(kube.POD, owner))
 
+    def everybodys_pods(self) -> Iterator[tuple[Key, Pod]]:
+        """All pods of ours, with the InferenceDeployment that each belongs to, or belonged to."""
+        return ((entry.owner, entry.fact) for entry in self._entries[kube.POD.kind].values() if entry.owner)
+
     def _drop(self, kind: Kind, name: Name) -> None:
         entry = self._entries[kind.kind].pop(name, None)
         if entry and entry.owner:

@@ -10,6 +10,7 @@ from heteroserve.model.snapshot import Snapshot
 from heteroserve.render.disruption import build_disruption_budget
 from heteroserve.render.metadata import Manifest
 from heteroserve.render.network import build_network_policy
+from heteroserve.render.placeholder import build_placeholder
 from heteroserve.render.route import build_grpc_route, build_http_route
 from heteroserve.render.service import build_class_service, build_service
 from heteroserve.render.traffic_policy import build_traffic_policy
@@ -18,11 +19,12 @@ from heteroserve.render.workload import build_workload
 
 def render(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
     """Everything that the deployment should own, in writing order."""
-    deployment, checked = snapshot.deployment, _is_checked(snapshot)
+    deployment = snapshot.deployment
     known = [c for c in plan.classes if c.render]
     return (
         build_service(deployment),
-        *(build_class_service(deployment, c.name, checked=checked) for c in known),
+        *(build_class_service(deployment, c.name) for c in known),
+        *_placeholders(snapshot, known),
         *_traffic(snapshot, plan),
         build_network_policy(deployment, snapshot.cluster),
         *(_workload(snapshot, c) for c in known),
@@ -30,17 +32,19 @@ def render(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
     )
 
 
+def _placeholders(snapshot: Snapshot, known: list[ClassPlan]) -> tuple[Manifest, ...]:
+    if not snapshot.keeps_placeholders:
+        return ()
+    ipv6 = any(":" in pod.address for pod in snapshot.pods if pod.address)
+    return tuple(build_placeholder(snapshot.deployment, c.name, ipv6=ipv6) for c in known)
+
+
 def _traffic(snapshot: Snapshot, plan: Plan) -> tuple[Manifest, ...]:
     deployment, gateways = snapshot.deployment, snapshot.gateways
     if not gateways:
         return ()
     routes = (build_http_route(deployment, plan, gateways), build_grpc_route(deployment, plan, gateways))
-    return (*routes, build_traffic_policy(deployment)) if _is_checked(snapshot) else routes
-
-
-def _is_checked(snapshot: Snapshot) -> bool:
-    """Whether the gateway gets health checks from us; only Envoy Gateway does."""
-    return bool(snapshot.gateways) and snapshot.cluster.envoy_gateway
+    return (*routes, build_traffic_policy(deployment)) if snapshot.cluster.envoy_gateway else routes
 
 
 def _workload(snapshot: Snapshot, plan: ClassPlan) -> Manifest:

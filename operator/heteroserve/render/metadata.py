@@ -18,6 +18,18 @@ CLASS_LABEL = f"{GROUP}/class"
 VERSION_ANNOTATION = f"{GROUP}/model-version"
 """On pods: the version that was asked for when they were made."""
 
+SERVING_LABEL = f"{GROUP}/serving"
+"""On pods: Services lead to those alone where it says `true`, as it does from the start."""
+OUT_SINCE_ANNOTATION = f"{GROUP}/out-since"
+DELETION_COST_ANNOTATION = "controller.kubernetes.io/pod-deletion-cost"
+"""Kubernetes' own: of the pods of a class that are ready, the one with the lowest goes first."""
+GOES_FIRST = "-1"
+"""Our deletion cost of what goes first; all others have none, which counts as 0."""
+EVACUATE_LABEL = f"{GROUP}/evacuate"
+"""On nodes and HardwareClasses, whatever its value: everything is to leave, and nothing new comes."""
+DRILL_ANNOTATION = f"{GROUP}/drill-until"
+"""On nodes and HardwareClasses: until when their loss is rehearsed."""
+
 HTTP_PORT, GRPC_PORT, METRICS_PORT = 8000, 8001, 8002
 
 
@@ -30,6 +42,11 @@ def selector(deployment: InferenceDeployment, class_name: str | None = None) -> 
     """Labels that select the pods of one class, or of all classes."""
     labels = {DEPLOYMENT_LABEL: deployment.key.name}
     return labels if class_name is None else {**labels, CLASS_LABEL: class_name}
+
+
+def serving_selector(deployment: InferenceDeployment, class_name: str | None = None) -> dict[str, str]:
+    """Labels that select those of them that are in the traffic."""
+    return {**selector(deployment, class_name), SERVING_LABEL: "true"}
 
 
 def manifest(

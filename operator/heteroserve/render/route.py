@@ -49,13 +49,14 @@ def _route(
     matches: list[Manifest],
     port: int,
 ) -> Manifest:
+    routed = plan.routed
     backends = [
         {
             "group": "",
             "kind": "Service",
             "name": class_object_name(deployment, c.name),
             "port": port,
-            "weight": c.weight,
+            "weight": routed[c.name],
         }
         for c in sorted(plan.classes, key=lambda c: c.name)
         if c.reachable and (c.render or c.replicas > 0)

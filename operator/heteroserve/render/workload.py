@@ -10,9 +10,11 @@ The pod contract, in the order in which it matters to a request:
 from heteroserve.model.deployment import ClassTarget, InferenceDeployment, Model
 from heteroserve.model.fleet import HardwareClass
 from heteroserve.render.metadata import (
+    EVACUATE_LABEL,
     GRPC_PORT,
     HTTP_PORT,
     METRICS_PORT,
+    SERVING_LABEL,
     VERSION_ANNOTATION,
     Manifest,
     class_object_name,
@@ -29,6 +31,7 @@ NODE_GONE_SECONDS = 20
 STARTUP_SECONDS = 600
 SHARED_MEMORY = "256Mi"
 DEFAULT_ENV = {"HOME": "/tmp"}  # noqa: S108 -- the pod's own emptyDir
+NOT_EVACUATED = {"nodeSelectorTerms": [{"matchExpressions": [{"key": EVACUATE_LABEL, "operator": "DoesNotExist"}]}]}
 USER_ID = 1000
 """`triton-server` in NVIDIA's image."""
 
@@ -54,7 +57,10 @@ def build_workload(
             # a new template shows first that it works: a last good pod goes when its successor is ready
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
-                "metadata": {"labels": head["metadata"]["labels"], "annotations": annotations},
+                "metadata": {
+                    "labels": {**head["metadata"]["labels"], SERVING_LABEL: "true"},
+                    "annotations": annotations,
+                },
                 "spec": _pod(deployment, target, hardware),
             },
         },
@@ -71,6 +77,7 @@ def _pod(deployment: InferenceDeployment, target: ClassTarget, hardware: Hardwar
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "nodeSelector": dict(hardware.node_selector),
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": NOT_EVACUATED}},
         "tolerations": _tolerations(hardware),
         # over nodes alone: the scheduler ignores soft constraints on nodes that lack one of their labels (a zone)
         "topologySpreadConstraints": [_spread(deployment, target, "kubernetes.io/hostname")],

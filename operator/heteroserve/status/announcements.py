@@ -7,16 +7,21 @@ from heteroserve.act.events import Announcement
 from heteroserve.model.snapshot import ConditionState, DecisionRecord
 from heteroserve.status.conditions import BAD_WHEN
 
-QUIET = {"Ready", "Reconciling"}
+QUIET = frozenset({"Ready", "Reconciling"})
 """`Ready` repeats the reason of the condition that caused it; `Reconciling` is visible in the decisions."""
+
+AWAITED = frozenset({"Evacuated"})
+"""Nothing is bad while it is not true, and somebody waits until it is."""
 
 
 def announcements_for(
-    before: tuple[ConditionState, ...], after: tuple[ConditionState, ...], decisions: tuple[DecisionRecord, ...]
+    before: tuple[ConditionState, ...],
+    after: tuple[ConditionState, ...],
+    decisions: tuple[DecisionRecord, ...],
+    quiet: frozenset[str] = QUIET,
 ) -> tuple[Announcement, ...]:
-    """One Event per decision, per condition that went bad (or bad in another way), and per recovery."""
+    """One Event per decision, per condition that went bad (or bad in another way), per recovery and what is awaited."""
     old = {c.type: c for c in before}
-    quiet = QUIET if len(after) > 1 else set()  # the only condition (of a HardwareClass) repeats nothing
     changed = [(c, old.get(c.type)) for c in after if c.type not in quiet]
     return (
         *(_decision(d) for d in decisions),
@@ -31,6 +36,10 @@ def _decision(decision: DecisionRecord) -> Announcement:
 
 
 def _condition(condition: ConditionState, was: ConditionState | None) -> Announcement | None:
+    if condition.type in AWAITED:
+        come = condition.status == "True" and not (was and was.status == "True")
+        said = Announcement(warning=False, reason=condition.reason, action="Observe", message=condition.message)
+        return said if come else None
     bad, was_bad = _is_bad(condition), was is not None and _is_bad(was)
     if bad and not (was_bad and was is not None and was.reason == condition.reason):
         return Announcement(warning=True, reason=condition.reason, action="Observe", message=condition.message)

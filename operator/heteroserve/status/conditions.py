@@ -64,7 +64,7 @@ def _reconciling(view: View) -> Verdict:
         return Verdict(status="True", reason=view.outcome.postponed.reason, message=view.outcome.postponed.message)
     if view.plan.held:
         return _held(view)
-    short = [c.name for c in view.plan.classes if c.ready + c.lost < c.replicas and c.render]
+    short = [c.name for c in view.plan.classes if c.ready + c.lost + c.drilled < c.replicas and c.render]
     coming = [name for name in short if name not in view.troubled]
     updating = sorted(view.updating - view.troubled)
     leaving = [c.name for c in view.plan.classes if c.retired]
@@ -83,8 +83,9 @@ def _reconciling(view: View) -> Verdict:
 
 
 def _held(view: View) -> Verdict:
-    if view.snapshot.deployment.paused:
-        return Verdict(status="False", reason=Why.PAUSED, message="spec.paused is true: nothing is changed")
+    why = "spec.paused is true" if view.snapshot.deployment.paused else view.snapshot.paused
+    if why:
+        return Verdict(status="False", reason=Why.PAUSED, message=f"{why}: nothing is changed")
     return Verdict(status="False", reason=Why.DOUBT, message="nothing is changed while our own view is in doubt")
 
 

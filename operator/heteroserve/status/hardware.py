@@ -1,12 +1,14 @@
 """The status of a HardwareClass: its nodes and devices, as the planner sees them. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from heteroserve.decide.supply import is_open, serves
+from heteroserve.model.deployment import Key
 from heteroserve.model.fleet import HardwareClass, Node
-from heteroserve.model.snapshot import ConditionState
+from heteroserve.model.snapshot import ConditionState, Pod
 from heteroserve.status.compute import conditions_after
 from heteroserve.status.view import Verdict
 
@@ -33,6 +35,8 @@ class HardwareView:
     hardware: HardwareClass
     nodes: tuple[Node, ...]
     taken: Mapping[str, Mapping[str, int]]
+    pods: Mapping[str, Sequence[tuple[Key, Pod]]]
+    """The pods on each node and whose they are, of all classes, those that leave included."""
     conditions: tuple[ConditionState, ...]
 
 
@@ -56,7 +60,9 @@ def compute_hardware_status(view: HardwareView) -> HardwareStatus:
         capacity=_sum(members, resource, lambda n, r: n.capacity.get(r, 0)),
         allocatable=allocatable,
         free=free,
-        conditions=conditions_after(view.conditions, {"Ready": verdict}, view.generation, view.now),
+        conditions=conditions_after(
+            view.conditions, {"Ready": verdict, "Evacuated": _evacuated(view, members)}, view.generation, view.now
+        ),
     )
 
 
@@ -71,6 +77,28 @@ def _verdict(hardware: HardwareClass, members: list[Node], serving: list[Node], 
         message = f"no node offers {hardware.devices[0].resource}: is its device plugin running?"
         return Verdict(status="False", reason="NoDevices", message=message)
     return Verdict(status="True", reason="NodesReady", message=f"{len(serving)} of {len(members)} nodes can serve")
+
+
+def _evacuated(view: HardwareView, members: list[Node]) -> Verdict:
+    """Whether the nodes that somebody wants for himself are free of us."""
+    wanted = sorted((n for n in members if n.evacuate or view.hardware.evacuate), key=lambda n: n.name)
+    if not (wanted or view.hardware.evacuate):
+        return Verdict(status="False", reason="NotAsked", message="nothing of it is to be evacuated")
+    left = {n.name: told for n in wanted if (told := _left_on(n, view))}
+    if left:
+        message = "; ".join(f"{name}: {told}" for name, told in left.items())
+        return Verdict(status="False", reason="ReplicasLeft", message=message)
+    names = ", ".join(n.name for n in wanted)
+    message = f"safe: no replica is left on {names}" if names else "safe: it has no nodes"
+    return Verdict(status="True", reason="NothingLeft", message=message)
+
+
+def _left_on(node: Node, view: HardwareView) -> str:
+    """Whose replicas stand there: of all classes where the node is wanted, of this one where only the class is."""
+    there = view.pods.get(node.name, ())
+    counts = (not pod.ended and (node.evacuate or pod.class_name == view.hardware.name) for _, pod in there)
+    found = Counter(str(key) for (key, _), counted in zip(there, counts, strict=True) if counted)
+    return ", ".join(f"{number} of {key}" for key, number in sorted(found.items()))
 
 
 def _sum(nodes: list[Node], resource: str | None, number: Callable[[Node, str], int]) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 from heteroserve import kube
 from heteroserve.kube import Kube, Object
 from heteroserve.model.plan import ClassPlan
-from heteroserve.model.snapshot import ConditionState, DecisionRecord
+from heteroserve.model.snapshot import ConditionState, DecisionRecord, Recovery
 from heteroserve.observe.store import Hardware, Name, Store, Unreadable, Wish
 from heteroserve.status.compute import Status
 from heteroserve.status.hardware import HardwareStatus
@@ -15,6 +15,7 @@ from heteroserve.wake import Subject
 
 TEXT_LENGTH = 128
 MOST_RPS, MOST_REPLICAS, MOST_REPLICAS_IN_ALL, MOST_WEIGHT = 1e9, 1000, 16_000, 100
+MOST_SETBACKS = 100
 MOST_PER_HOUR = Decimal("999999999.999999")
 """The CRD's bounds. A figure beyond them is cut: a status that the API server refuses would tell nothing at all."""
 
@@ -85,8 +86,18 @@ def _class(plan: ClassPlan) -> Object:
             "reason": str(plan.why),
             "message": plan.message[:1024],
             "pendingScaleDown": {"since": _time(pending.since), "replicas": pending.replicas} if pending else None,
+            "recovery": _recovery(plan.recovery) if plan.recovery else None,
         }
     )
+
+
+def _recovery(recovery: Recovery) -> Object:
+    return {
+        "since": _time(recovery.since),
+        "setbacks": min(recovery.setbacks, MOST_SETBACKS),
+        "troubled": recovery.troubled,
+        "floor": min(recovery.floor, MOST_REPLICAS),
+    }
 
 
 def _decision(decision: DecisionRecord) -> Object:
