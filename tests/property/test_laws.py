@@ -356,8 +356,8 @@ def test_p7_what_is_wanted_is_within_minimum_and_maximum(
     wanted = size(supplies, rps, budget)
     assert wanted.keys() == {s.name for s in supplies}
     for s in supplies:
-        assert wanted[s.name].replicas == 0 or s.target.min_replicas <= wanted[s.name].replicas <= s.target.max_replicas
-        assert wanted[s.name].replicas >= s.target.min_replicas or not s.hardware
+        assert wanted[s.name].replicas == 0 or s.least <= wanted[s.name].replicas <= s.target.max_replicas
+        assert wanted[s.name].replicas >= s.least or not s.hardware
 
 
 # --- P8: without metrics, nothing shrinks ----------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def test_what_is_asked_for_besides_is_one_for_each_that_leaves_and_it_is_written
     told = replace(snapshot, pods=tuple(replace(p, mark=after[p.uid]) for p in snapshot.pods))
     bounds = builders.by_name(snapshot.deployment.classes)
     for c in plan.classes:
-        if c.render:
+        if c.render and c.name in snapshot.replicas:
             stay = without_besides(c.name, replace(told, replicas={c.name: c.replicas}), picture.departing) or 0
             assert c.replicas - stay <= len(c.departures)
             lowered = snapshot.replicas.get(c.name, 0) > bounds[c.name].max_replicas  # that takes some cycles

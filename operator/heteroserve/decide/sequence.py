@@ -40,18 +40,13 @@ def drain_before_removal(name: str, wish: Settled, picture: Picture) -> Step:
     snapshot = picture.snapshot
     current = snapshot.replicas.get(name, 0)
     if wish.replicas == 0 < current and picture.programmed.get(name, 0) > 0:
-        told = [p for p in snapshot.pods if p.class_name == name and p.mark.goes_first]
-        return Step(
-            settled=_hold(wish, current, "its traffic is taken away first, its last replica after"),
-            going=frozenset(p.uid for p in told if p.mark.out_since is not None),
-            first=frozenset(p.uid for p in told),
-        )
+        return _stand_still(name, wish, picture, "its traffic is taken away first, its last replica after")
+    if wish.replicas < current and _is_at_work(name, current, picture):
+        return _stand_still(name, wish, picture, f"{wish.message}; when Kubernetes has done what it was told before")
     going = _choose(name, wish.replicas, current, picture)
     waiting = [p for p in going if not _is_drained(p, snapshot.in_flight.get(p.uid), snapshot.now)]
     settled = wish
-    if wish.replicas < current and not waiting and _is_at_work(name, current, picture):
-        settled = _hold(wish, current, f"{wish.message}; when Kubernetes has done what it was told before")
-    elif waiting and wish.replicas < current:
+    if waiting and wish.replicas < current:
         names = ", ".join(sorted(p.name for p in waiting))
         settled = _hold(wish, current, f"{wish.message}; what they have is answered first: {names}")
     return Step(settled=settled, going=frozenset(p.uid for p in going))
@@ -62,6 +57,16 @@ def _is_at_work(name: str, current: int, picture: Picture) -> bool:
     there = [p for p in picture.snapshot.pods if p.class_name == name and not p.terminating]
     told = any(p.mark.goes_first and p.mark.out_since is not None for p in there)
     return told and name in picture.snapshot.rolling and len(there) > current
+
+
+def _stand_still(name: str, wish: Settled, picture: Picture, message: str) -> Step:
+    """The number as it is, and everybody told what he was told."""
+    told = [p for p in picture.snapshot.pods if p.class_name == name and p.mark.goes_first]
+    return Step(
+        settled=_hold(wish, picture.snapshot.replicas.get(name, 0), message),
+        going=frozenset(p.uid for p in told if p.mark.out_since is not None),
+        first=frozenset(p.uid for p in told),
+    )
 
 
 def _hold(wish: Settled, current: int, message: str) -> Settled:
