@@ -25,7 +25,7 @@ MERGE = "application/merge-patch+json"
 
 
 @pytest.fixture(scope="module")
-def kubeconfig(api: Api, control_plane: ControlPlane) -> Path:
+def kubeconfig(api: Api, control_plane: ControlPlane) -> Iterator[Path]:
     install_gateway_crds(api)
     routes = "/apis/gateway.networking.k8s.io/v1/grpcroutes"
     wait_for(lambda: api.ask("GET", routes).accepted, "the GRPCRoutes")
@@ -33,7 +33,9 @@ def kubeconfig(api: Api, control_plane: ControlPlane) -> Path:
         hardware = yaml.safe_load((SAMPLES / f"{name}.yaml").read_text())
         api.apply(hardware)
         node(api, f"drill-{name}", hardware["spec"]["nodeSelector"])
-    return install(api, control_plane)
+    yield install(api, control_plane)
+    for name in CLASSES:  # nodes that nobody speaks for would turn bad together, and the next operator doubt its view
+        api.delete({"kind": "Node", "metadata": {"name": f"drill-{name}"}})
 
 
 @pytest.fixture(scope="module")

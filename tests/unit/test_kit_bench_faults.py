@@ -206,7 +206,7 @@ async def test_the_operator_is_told_to_be_back_when_it_is(slept: list[float]) ->
 def test_the_limits_with_a_killed_operator_count_from_its_return() -> None:
     assert FAULTS["node-killed+operator-killed"].in_force == 5.0
     assert FAULTS["drain+operator-killed"].in_force is None
-    assert FAULTS["drain+operator-killed"].trials == 10
+    assert FAULTS["drain+operator-killed"].trials == 2
 
 
 @pytest.mark.parametrize(("real", "want"), [(6, 5), (1, 1), (11, 9), (100, 82)])

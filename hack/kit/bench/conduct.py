@@ -33,8 +33,8 @@ BRIEF_SECONDS = 4.0
 class Pace:
     """Seconds of load before the fault and after its repair; ``brief``: a fault ends when the weights moved."""
 
-    before: float = 20.0
-    after: float = 20.0
+    before: float = 10.0
+    after: float = 10.0
     brief: bool = False
 
 

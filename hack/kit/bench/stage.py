@@ -28,7 +28,7 @@ REPLICAS = {"cpu-x86": 2, "gpu-l4": 2, "fpga-u250": 1}
 
 REST_SECONDS = 5.0
 RAMP_SECONDS = 35.0
-"""A class that is trusted again step by step stays on each step for 30 s."""
+"""A class that is new gets its share in steps, and has all of it after 30 s."""
 
 SETTLE_SECONDS = 480.0
 ANSWER_SECONDS = 30.0

@@ -45,7 +45,7 @@ def with_operator_killed(fault: Fault) -> Fault:
         name=f"{fault.name}+operator-killed",
         told=f"{fault.told}, and the operator dies with it",
         inject=inject,
-        trials=10,
+        trials=2,
         itself=max(fault.itself, 10.0),
         in_force=None if fault.in_force is None else 5.0,
     )
