@@ -77,6 +77,7 @@ STORIES = {
         ),
         want={"cpu": (2, 17, Why.FAILOVER), "gpu": (2, 83, Why.DEMAND)},
         want_changes=("traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: ReadyCapacity",),
+        want_marks={"gpu-000": builders.mark(0, goes_first=False)},
     ),
     "a class is lost: the others take all of its traffic, and more replicas": Story(
         given=builders.lost(
@@ -89,6 +90,7 @@ STORIES = {
             "cpu: 2 replicas -> 6 replicas: StepLimited",
             "traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: NoReadyReplica",
         ),
+        want_marks={"gpu-000": builders.mark(0, goes_first=False)},
     ),
     "everything is lost: the last weights stay, and so do the replicas": Story(
         given=builders.lost(
@@ -101,6 +103,7 @@ STORIES = {
         given=builders.silent(BUSY, "gpu-000"),
         want={"cpu": (2, 17, Why.FAILOVER), "gpu": (2, 83, Why.DEMAND)},
         want_changes=("traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: PodsSuspect",),
+        want_marks={"gpu-000": builders.mark(0, goes_first=False)},
     ),
     "two witnesses are believed: a replica more, as long as Kubernetes counts the lost one": Story(
         given=builders.vitals(builders.silent(BUSY, "gpu-000"), "gpu-0", lease_age_seconds=21.0),
@@ -109,7 +112,7 @@ STORIES = {
             "gpu: 2 replicas -> 3 replicas: FailingOver",
             "traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: PodsSuspect",
         ),
-        want_marks={"gpu-000": builders.mark()},
+        want_marks={"gpu-000": builders.mark(0)},
     ),
     "once it is asked for, nothing more is": Story(
         given=builders.vitals(
@@ -118,6 +121,7 @@ STORIES = {
             lease_age_seconds=21.0,
         ),
         want={"cpu": (2, 17, Why.FAILOVER), "gpu": (3, 83, Why.FAILOVER)},
+        want_marks={"gpu-000": builders.mark(0)},
     ),
     "its node is cordoned: as many more, and it serves until they are ready": Story(
         given=leaving(BUSY),
@@ -268,7 +272,7 @@ STORIES = {
             "gpu: 1 replica -> 3 replicas: FailingOver",
             "traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: PodsSuspect",
         ),
-        want_marks={"gpu-000": builders.mark()},
+        want_marks={"gpu-000": builders.mark(0)},
     ),
     "nobody answers: the suspects share the traffic, for one witness may be wrong": Story(
         given=builders.silent(replace(BUSY, route=builders.route(cpu=50, gpu=50)), *(p.name for p in BUSY.pods)),
@@ -288,7 +292,7 @@ STORIES = {
         ),
         want={"gpu": (3, 100, Why.FAILOVER)},
         want_changes=("gpu: 2 replicas -> 3 replicas: FailingOver",),
-        want_marks={"gpu-000": builders.mark()},
+        want_marks={"gpu-000": builders.mark(0)},
     ),
     "many nodes turn bad at once: nothing is changed, whatever else is seen": Story(
         given=builders.vitals(
@@ -339,6 +343,7 @@ STORIES = {
         ),
         want={"cpu": (4, 100, Why.FAILOVER), "gpu": (2, 0, Why.FAILOVER)},
         want_changes=("traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: NoReadyReplica",),
+        want_marks={"gpu-000": builders.mark(0, goes_first=False), "gpu-001": builders.mark(0, goes_first=False)},
     ),
     "a class that is no longer worth it loses its traffic first": Story(
         given=builders.snapshot(

@@ -7,6 +7,7 @@ import builders
 from heteroserve.decide.trust import (
     FORGIVEN_AFTER_SECONDS,
     LONGEST_STABLE_SECONDS,
+    ONE_TROUBLE_SECONDS,
     STABLE_SECONDS,
     Trust,
     assess_trust,
@@ -93,6 +94,20 @@ STORIES = {
         answered=1,
         before=TROUBLED,
         want=Trust(carrying=0, recovery=replace(TROUBLED, floor=0)),
+    ),
+    "silent again while it starts: that is the same trouble": Come(
+        ready=3,
+        answered=3,
+        suspicions=(PROBE,),
+        before=back(ONE_TROUBLE_SECONDS - 1, floor=1),
+        want=Trust(carrying=1, recovery=builders.recovery(0, setbacks=1, troubled=True, floor=1)),
+    ),
+    "silent again after a while: that is another": Come(
+        ready=3,
+        answered=3,
+        suspicions=(PROBE,),
+        before=back(ONE_TROUBLE_SECONDS, floor=1),
+        want=Trust(carrying=1, recovery=builders.recovery(0, setbacks=2, troubled=True, floor=1)),
     ),
     # they are back
     "it is over: what answered all the time is trusted": Come(

@@ -47,10 +47,6 @@ class Witness(StrEnum):
     DRILL = DRILL
 
 
-MISLEADING = frozenset({Witness.DEVICE, Witness.DRILL})
-"""What a gateway's health checks do not see."""
-
-
 class State(StrEnum):
     """What we make of the witnesses."""
 
@@ -94,10 +90,6 @@ class Health:
     def accuses(self, pod: Pod) -> bool:
         """Whether somebody is believed who says that the pod is not well; who rehearses says no such thing."""
         return not self.trusts(pod) and set(self.pods[pod.uid].witnesses) != {Witness.DRILL}
-
-    def misleads(self, pod: Pod) -> bool:
-        """Whether it may look well to a gateway and is not to be asked."""
-        return bool(MISLEADING.intersection(self.pods[pod.uid].witnesses))
 
     def may_answer(self, pod: Pod) -> bool:
         """Whether a pod that is not trusted is worth a try when nobody is: a single witness may be wrong."""

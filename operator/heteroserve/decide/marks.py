@@ -1,8 +1,9 @@
 """Marks: what each pod is to be told, on the pod itself. Pure.
 
-Out of the traffic is what is on its way out, and what may give wrong answers while it looks well: a broken device. The
-latter only while others answer: better a doubtful answer than none. First to go is what is on its way out, and what
-others were asked for in place of.
+Out of the traffic is what is on its way out, and what is not trusted: a gateway does not see a broken device, and sees
+a silent pod late while its checks are slow (Envoy's are, for the first minute of a route). The latter only while others
+answer: better a doubtful answer than none. First to go is what is on its way out, and what others were asked for in
+place of.
 """
 
 from collections.abc import Collection
@@ -23,7 +24,7 @@ def new_marks(picture: Picture, *, going: Collection[str], first: Collection[str
     for pod in snapshot.pods:
         if pod.class_name not in listed or pod.terminating:
             continue
-        out = pod.uid in going or (others_answer and picture.health.misleads(pod))
+        out = pod.uid in going or (others_answer and not picture.health.trusts(pod))
         mark = _mark(pod, snapshot, out=out, goes_first=pod.uid in first)
         if mark != pod.mark:
             found.append(PodMark(pod=pod.name, uid=pod.uid, mark=mark))

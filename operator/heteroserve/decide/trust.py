@@ -17,6 +17,8 @@ from heteroserve.model.snapshot import Recovery, Snapshot
 
 STABLE_SECONDS = 120.0
 LONGEST_STABLE_SECONDS = 1800.0
+ONE_TROUBLE_SECONDS = 20.0
+"""What follows sooner is the same: a Triton that dies is silent, then not ready, and silent again while it starts."""
 STEPS = (0.10, 0.25, 0.50)
 STEP_SECONDS = 10.0
 """Each step lasts until the next look at the metrics at least."""
@@ -99,7 +101,8 @@ def _set_back(before: Recovery | None, supply: Supply, now: datetime) -> Recover
     floor = min(held, supply.ready)
     if before.troubled:
         return replace(before, floor=floor)
-    return Recovery(since=now, setbacks=before.setbacks + 1, troubled=True, floor=floor)
+    another = (now - before.since).total_seconds() >= ONE_TROUBLE_SECONDS
+    return Recovery(since=now, setbacks=max(1, before.setbacks + another), troubled=True, floor=floor)
 
 
 def _in_trouble(supply: Supply, snapshot: Snapshot, before: Recovery | None, answered: int) -> bool:
