@@ -73,6 +73,16 @@ class Plugin:
         )
 
 
+async def registered(plugin: Plugin, kubelet: pathlib.Path, endpoint: str) -> bool:
+    """Tells the kubelet of the plugin; whether there was one that took it."""
+    try:
+        await register(plugin, kubelet, endpoint)
+    except grpc.aio.AioRpcError as error:
+        log.info("not registered: %s", error.details())
+        return False
+    return True
+
+
 async def register(plugin: Plugin, kubelet: pathlib.Path, endpoint: str) -> None:
     async with grpc.aio.insecure_channel(f"unix:{kubelet}") as channel:
         call = channel.unary_unary(
@@ -119,13 +129,9 @@ async def run(plugin: Plugin, folder: pathlib.Path) -> None:
     while True:
         async with serving(plugin, folder / endpoint):
             sockets = identity(kubelet), identity(folder / endpoint)
-            if None in sockets:  # a kubelet that starts removes all sockets, ours included
-                await asyncio.sleep(POLL_SECONDS)
-                continue
-            try:
-                await register(plugin, kubelet, endpoint)
-            except grpc.aio.AioRpcError as error:
-                log.info("no kubelet yet: %s", error.details())
+            # a kubelet that starts removes all sockets, and ours may be among them already
+            if None in sockets or not await registered(plugin, kubelet, endpoint):
+                log.info("no kubelet yet")
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             while (identity(kubelet), identity(folder / endpoint)) == sockets:  # noqa: ASYNC110, nobody tells of a file's end
