@@ -6,6 +6,7 @@ which container engine holds the nodes.
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -171,6 +172,19 @@ async def connect() -> AsyncIterator[Cluster]:
     timeout = aiohttp.ClientTimeout(total=5)
     async with ApiClient() as client, aiohttp.ClientSession(timeout=timeout) as session:
         yield Cluster(kube.Kube(client), where["PROMETHEUS"], session)
+
+
+def forgiving(view: View) -> list[str]:
+    """The words for kubectl that make every class trusted in full again, as after a long calm; none where they are."""
+    paths = [f"/status/classes/{n}/recovery" for n, c in enumerate(view.status.get("classes", ())) if "recovery" in c]
+    if not paths:
+        return []
+    changes = json.dumps([{"op": "remove", "path": path} for path in paths])
+    meta = view.deployment["metadata"]
+    return [
+        *("-n", meta["namespace"], "patch", "infd", meta["name"]),
+        *("--subresource=status", "--type=json", "-p", changes),
+    ]
 
 
 def _class(pod: JSON) -> str:

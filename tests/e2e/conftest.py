@@ -15,7 +15,7 @@ import pytest_asyncio
 import yaml
 
 from kit import client, digits
-from kit.cluster import HACK, Cluster, View, addresses, connect, kubectl
+from kit.cluster import HACK, Cluster, View, addresses, connect, forgiving, kubectl
 from kit.load import Load
 
 NUMBERS = itertools.count(1)
@@ -65,12 +65,8 @@ class Served:
 
     async def forgive(self) -> None:
         """Every class is trusted in full again: what a test did to one is no matter of the next."""
-        classes = (await self.look()).status.get("classes", ())
-        paths = [f"/status/classes/{n}/recovery" for n, found in enumerate(classes) if "recovery" in found]
-        if paths:
-            changes = json.dumps([{"op": "remove", "path": path} for path in paths])
-            name = ("-n", self.namespace, "patch", "infd", self.manifest["metadata"]["name"])
-            await kubectl(*name, "--subresource=status", "--type=json", "-p", changes)
+        if words := forgiving(await self.look()):
+            await kubectl(*words)
 
     @contextlib.asynccontextmanager
     async def load(self, rate: float, protocol: str = "both") -> AsyncIterator[Load]:

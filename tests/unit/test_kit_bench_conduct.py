@@ -152,16 +152,16 @@ async def test_a_trial_from_its_beginning_to_its_record(monkeypatch: pytest.Monk
         looked.pods += [Seen(now + 0.01, pod(only, is_ready=False)), Seen(now + 0.02, pod(only, restarts=1))]
         return ""
 
-    @contextlib.asynccontextmanager
-    async def placed(*_: object) -> AsyncIterator[stage.Stage]:
-        yield stage.Stage(
-            namespace="ns",
-            manifest={"metadata": {"name": "digits"}},
-            target=Target(http="h:1", grpc="h:1"),
-            pods=[only],
-            weights={},
-            gateway=None,
-        )
+    class Placed(stage.Stand):
+        async def at_rest(self) -> stage.Stage:
+            return stage.Stage(
+                namespace="ns",
+                manifest={"metadata": {"name": "digits"}},
+                target=Target(http="h:1", grpc="h:1"),
+                pods=[only],
+                weights={},
+                gateway=None,
+            )
 
     @contextlib.asynccontextmanager
     async def watching(*_: object) -> AsyncIterator[History]:
@@ -170,21 +170,15 @@ async def test_a_trial_from_its_beginning_to_its_record(monkeypatch: pytest.Monk
         looked.deployments.append(Seen(now, status(fpga=1, weights={"fpga": 20, "cpu": 80})))
         yield looked
 
-    monkeypatch.setattr(stage, "placed", placed)
     monkeypatch.setattr(witness, "watching", watching)
     monkeypatch.setattr(conduct, "mixed", lambda _: [Answers()])
     monkeypatch.setattr(conduct, "BRIEF_SECONDS", 0.0)
     monkeypatch.setattr(digits, "questions", lambda: [digits.Question(None, frozenset({7}), 7)])  # type: ignore[arg-type]
-    bench = conduct.Bench(
-        cluster=None,  # type: ignore[arg-type]  # nobody looks
-        levers=Levers(run),
-        gateway="g:1",
-        revision="abc",
-        pace=Pace(before=0.05, after=0.05, brief=True),
-    )
+    bench = conduct.Bench(levers=Levers(run), revision="abc", pace=Pace(before=0.05, after=0.05, brief=True))
+    stand = Placed(None, bench.levers, "operator", "g:1")  # type: ignore[arg-type]  # nobody looks
     case = Case(fault="only-pod-killed", number=1, seed=11)
     monkeypatch.setattr(random.Random, "random", lambda _: 0.05)
-    done = await conduct.trial(bench, case, "operator", 200.0)
+    done = await conduct.trial(bench, stand, case, 200.0)
     assert commands == ["node.sh exec worker5 ctr -n k8s.io tasks kill --signal SIGKILL id-fpga-1"]
     assert (done.failed, done.wrong, done.struck_class, done.struck) == (0, 0, "fpga", ["fpga-1 on worker5"])
     assert done.sent == done.protocols["http"] > 0

@@ -15,7 +15,7 @@ from kit.errors import UsageError
 
 def view(*, generation: int = 1, ready: str = "True", **classes: tuple[int, int, float]) -> View:
     listed = [
-        {"name": name, "ready": number, "replicas": 2, "weight": weight, "capacity": capacity}
+        {"name": name, "ready": number, "replicas": max(2, number), "weight": weight, "capacity": capacity}
         for name, (number, weight, capacity) in classes.items()
     ]
     conditions = [
@@ -23,30 +23,32 @@ def view(*, generation: int = 1, ready: str = "True", **classes: tuple[int, int,
         {"type": "Reconciling", "status": "False", "reason": "x", "message": ""},
     ]
     body = {"observedGeneration": 1, "conditions": conditions, "classes": listed}
-    return View(deployment={"metadata": {"generation": generation}, "status": body}, pods=[])
+    spec = {"classes": [{"name": name, "minReplicas": 2} for name in classes]}
+    return View(deployment={"metadata": {"generation": generation}, "spec": spec, "status": body}, pods=[])
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
     view: View
+    want_whole: bool
     want_rest: bool
-    want_proportional: bool
 
 
 RESTS = {
     "all serve in proportion": Rest(view(cpu=(2, 34, 30), gpu=(2, 66, 60)), True, True),
     "one is on its way up": Rest(view(cpu=(2, 90, 30), gpu=(2, 10, 60)), True, False),
-    "a replica is missing": Rest(view(cpu=(1, 34, 30), gpu=(2, 66, 60)), False, True),
-    "a class gets nothing": Rest(view(cpu=(2, 100, 30), gpu=(2, 0, 0)), False, True),
-    "the spec is newer": Rest(view(generation=2, cpu=(2, 100, 30)), False, True),
-    "not ready": Rest(view(ready="False", cpu=(2, 100, 30)), False, True),
+    "a replica is missing": Rest(view(cpu=(1, 34, 30), gpu=(2, 66, 60)), False, False),
+    "a replica too many": Rest(view(cpu=(3, 43, 45), gpu=(2, 57, 60)), False, False),
+    "a class gets nothing": Rest(view(cpu=(2, 100, 30), gpu=(2, 0, 0)), True, False),
+    "the spec is newer": Rest(view(generation=2, cpu=(2, 100, 30)), False, False),
+    "not ready": Rest(view(ready="False", cpu=(2, 100, 30)), False, False),
     "nothing is there": Rest(View(deployment={}, pods=[]), False, False),
 }
 
 
 @pytest.mark.parametrize("case", RESTS.values(), ids=RESTS.keys())
 def test_when_a_deployment_is_at_rest(case: Rest) -> None:
-    assert (stage.at_rest(case.view), stage.proportional(case.view)) == (case.want_rest, case.want_proportional)
+    assert (stage.whole(case.view), stage.at_rest(case.view)) == (case.want_whole, case.want_rest)
 
 
 def test_the_deployment_of_a_trial_has_what_the_faults_need() -> None:
@@ -106,10 +108,13 @@ class Cluster:
     """A cluster in which the deployment is at rest at once, or never."""
 
     view: View
+    then: View | None = None
+    """What it shows after the first look."""
     commands: list[str] = field(default_factory=list)
 
     async def look(self, namespace: str, name: str) -> View:
-        return self.view
+        now, self.view = self.view, self.then or self.view
+        return now
 
     async def __call__(self, *command: str, stdin: str = "") -> str:
         words = [word for word in command[1:] if word not in {"--context", "kind-heteroserve"}]
@@ -123,30 +128,56 @@ class Cluster:
 
 
 CLEANED = [
-    "delete namespace bench-1 --wait=false --ignore-not-found",
-    "-n bench-1 delete pods --all --force --grace-period=0 --wait=false",
+    "delete namespace NAME --wait=false --ignore-not-found",
+    "-n NAME delete pods --all --force --grace-period=0 --wait=false",
 ]
 
 
-async def test_a_stage_is_cleared_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+def cleaned(name: str) -> list[str]:
+    return [command.replace("NAME", name) for command in CLEANED]
+
+
+async def test_trials_share_a_deployment_that_is_cleared_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     async def answers(_: Target) -> None:
         return
 
     monkeypatch.setattr(stage, "_answers", answers)
     monkeypatch.setattr(stage, "REST_SECONDS", 0.0)
     fake = Cluster(view(cpu=(2, 34, 30), gpu=(2, 66, 60)))
-    async with stage.placed(fake, Levers(fake), "operator", "g:1", "bench-1") as placed:  # type: ignore[arg-type]
-        assert placed.gateway == witness.Gateway(container="envoy-id")
-        assert placed.target.host == "bench-1.test"
-        assert placed.weights == {"cpu": 34, "gpu": 66}
+    async with stage.standing(fake, Levers(fake), "operator", "g:1") as stand:  # type: ignore[arg-type]
+        assert fake.commands == [], "made when the first trial wants it"
+        first = await stand.at_rest()
+        assert first.gateway == witness.Gateway(container="envoy-id")
+        assert first.target.host == f"{first.namespace}.test"
+        assert first.weights == {"cpu": 34, "gpu": 66}
+        assert await stand.at_rest() == first
+        assert sum(command.startswith("kustomize") for command in fake.commands) == 1
         fake.commands.clear()
-    assert fake.commands == CLEANED
+    assert fake.commands == cleaned(first.namespace)
 
 
-async def test_a_stage_that_finds_no_rest_is_cleared_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_class_was_distrusted_for_is_forgotten_between_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "REST_SECONDS", 0.0)
+    distrusted = view(cpu=(2, 100, 30), gpu=(2, 0, 60))
+    distrusted.deployment["metadata"] |= {"namespace": "bench-1", "name": "digits"}
+    distrusted.status["classes"][1]["recovery"] = {"setbacks": 1}
+    fake = Cluster(distrusted, then=view(cpu=(2, 34, 30), gpu=(2, 66, 60)))
+    seen = await stage.settled(fake, Levers(fake), "bench-1")  # type: ignore[arg-type]
+    assert seen.weights == {"cpu": 34, "gpu": 66}
+    (command,) = fake.commands
+    assert command.startswith("-n bench-1 patch infd digits --subresource=status --type=json")
+    assert '[{"op": "remove", "path": "/status/classes/1/recovery"}]' in command
+
+
+async def test_a_deployment_that_finds_no_rest_is_cleared_and_the_next_trial_gets_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(stage, "SETTLE_SECONDS", 0.01)
     fake = Cluster(view(ready="False", cpu=(2, 100, 30)))
-    with pytest.raises(UsageError, match=r"not at rest after 0 s: .*'Ready', 'status': 'False'"):
-        async with stage.placed(fake, Levers(fake), "operator", "g:1", "bench-1"):  # type: ignore[arg-type]
-            raise AssertionError("nothing was placed")
-    assert fake.commands[-2:] == CLEANED
+    stand = stage.Stand(fake, Levers(fake), "operator", "g:1")  # type: ignore[arg-type]
+    for _ in range(2):
+        fake.commands.clear()
+        with pytest.raises(UsageError, match=r"not at rest after 0 s: .*'Ready', 'status': 'False'"):
+            await stand.at_rest()
+        assert any(command.startswith("apply") for command in fake.commands)
+        assert fake.commands[-2].startswith("delete namespace bench-")

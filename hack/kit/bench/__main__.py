@@ -6,7 +6,7 @@
     python -m kit.bench summary build/bench/failover.json
     python -m kit.bench chart build/bench/failover.json -o build/bench
 
-Every trial is a deployment of its own, asked at a fixed rate over HTTP (with and without keep-alive) and gRPC, whether
+All trials share a deployment, which is at rest before each. It is asked at a fixed rate over HTTP (with and without keep-alive) and gRPC, whether
 or not earlier requests were answered; every answer is checked. Finished trials are kept: the same command goes on where
 it was stopped (Ctrl-C undoes the fault first), and the trial that was interrupted is held again.
 

@@ -13,14 +13,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from kit import client, digits
-from kit.bench import moments, reckon, stage, victim, witness
+from kit.bench import moments, reckon, victim, witness
 from kit.bench.faults import FAULTS
 from kit.bench.faults.base import Fault, Scene
 from kit.bench.history import History
 from kit.bench.levers import Levers
 from kit.bench.schedule import Case
-from kit.bench.trial import OPEN_LOOP, Target, Trial
-from kit.cluster import Cluster
+from kit.bench.stage import Stand
+from kit.bench.trial import OPEN_LOOP, Trial
 from kit.errors import UsageError
 from kit.load import Load
 
@@ -33,36 +33,33 @@ BRIEF_SECONDS = 4.0
 class Pace:
     """Seconds of load before the fault and after its repair; ``brief``: a fault ends when the weights moved."""
 
-    before: float = 10.0
-    after: float = 10.0
+    before: float = 6.0
+    after: float = 6.0
     brief: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Where the trials take place."""
+    """How the trials are held, and of what."""
 
-    cluster: Cluster
     levers: Levers
-    gateway: str
     revision: str
     pace: Pace = dataclasses.field(default_factory=Pace)
 
 
-async def trial(bench: Bench, case: Case, target: Target, rate: float) -> Trial:
+async def trial(bench: Bench, stand: Stand, case: Case, rate: float) -> Trial:
     """One trial's record."""
     began = time.time()
     fault = FAULTS[case.fault]
     chance = random.Random(case.seed)  # noqa: S311 -- repeatable, not secret
-    name = f"bench-{int(began) % 0xFFFFFF:x}"
+    placed = await stand.at_rest()
     async with (
-        stage.placed(bench.cluster, bench.levers, target, bench.gateway, name) as placed,
-        witness.watching(name, placed.manifest["metadata"]["name"], placed.gateway) as history,
+        witness.watching(placed.namespace, placed.manifest["metadata"]["name"], placed.gateway) as history,
         loaded(placed.target, rate, case.seed) as load,
     ):
         scene = Scene(
             levers=bench.levers,
-            namespace=name,
+            namespace=placed.namespace,
             manifest=placed.manifest,
             victim=victim.choose(fault.scope, placed.pods, chance),
             chance=chance,
@@ -73,7 +70,13 @@ async def trial(bench: Bench, case: Case, target: Target, rate: float) -> Trial:
         done = time.time()
     return reckon.record(
         reckon.Held(
-            case=case, target=target, rate=rate, began=began, took=done - began, revision=bench.revision, times=times
+            case=case,
+            target=stand.target,
+            rate=rate,
+            began=began,
+            took=done - began,
+            revision=bench.revision,
+            times=times,
         ),
         load=load,
         history=history,

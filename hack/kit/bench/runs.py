@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from heteroserve.errors import HeteroserveError
-from kit.bench import book, schedule, summary, verdict
+from kit.bench import book, schedule, stage, summary, verdict
 from kit.bench.conduct import Bench, trial
 from kit.bench.levers import Levers
 from kit.bench.schedule import Case
@@ -24,9 +24,9 @@ async def run(cases: Sequence[Case], target: Target, rate: float, path: Path) ->
     console = Console(width=None if sys.stdout.isatty() else WIDTH, stderr=True)
     levers = Levers()
     gateway = (await addresses())["GATEWAY"]
-    async with connect() as cluster:
-        bench = Bench(cluster=cluster, levers=levers, gateway=gateway, revision=await revision(levers))
-        lost = await hold(cases, target, rate, path, lambda case: trial(bench, case, target, rate), say=_sayer(console))
+    bench = Bench(levers=levers, revision=await revision(levers))
+    async with connect() as cluster, stage.standing(cluster, levers, target, gateway) as stand:
+        lost = await hold(cases, target, rate, path, lambda case: trial(bench, stand, case, rate), say=_sayer(console))
     seeds = {case.seed for case in cases}
     trials = [each for each in book.read(path) if each.seed in seeds and (each.target, each.rate) == (target, rate)]
     console.print(summary.drawn(trials))

@@ -1,4 +1,7 @@
-"""The deployment of one trial: a namespace of its own, so that no trial remembers another's faults.
+"""The deployment on which trials take place, in a namespace of its own, at rest before each of them.
+
+Trials share it, as a deployment in use outlives many faults. What the operator remembers of earlier ones in the status
+is taken away between them, as if the deployment had been calm for long; the pods are those that the last fault left.
 
 `TARGET` is the way of the requests alone; the pods and the operator are the same. `operator`: the operator's own
 routes. `route`: an HTTPRoute with the weights of the start and no policy. `service`: kube-proxy over all ready pods.
@@ -20,16 +23,13 @@ from kit.bench.levers import Levers
 from kit.bench.trial import Target
 from kit.bench.victim import Pod, serving
 from kit.bench.witness import Gateway
-from kit.cluster import HACK, NAME, Cluster, View
+from kit.cluster import HACK, NAME, Cluster, View, forgiving
 from kit.errors import UsageError
 
 REPLICAS = {"cpu-x86": 2, "gpu-l4": 2, "fpga-u250": 1}
 """Two classes that lose one of two nodes, and one that loses its only pod."""
 
 REST_SECONDS = 5.0
-RAMP_SECONDS = 35.0
-"""A class that is new gets its share in steps, and has all of it after 30 s."""
-
 SETTLE_SECONDS = 480.0
 ANSWER_SECONDS = 30.0
 CONDITIONS = {"Ready": "True", "Reconciling": "False"}
@@ -38,7 +38,7 @@ APPLY = ("apply", "--server-side", "--force-conflicts", "-f", "-")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A deployment that is at rest, and where to ask it."""
+    """A deployment that is at rest, its pods, and where to ask it."""
 
     namespace: str
     manifest: dict[str, Any]
@@ -48,28 +48,66 @@ class Stage:
     gateway: Gateway | None
 
 
-@contextlib.asynccontextmanager
-async def placed(cluster: Cluster, levers: Levers, target: Target, gateway: str, name: str) -> AsyncIterator[Stage]:
-    """A namespace with the sample at rest in it; gone afterwards, its devices at once."""
-    manifest = await _manifest(levers, name)
-    try:
-        await levers.kubectl(*APPLY, stdin=yaml.safe_dump_all([_namespace(name), manifest]))
-        view = await settled(cluster, name)
-        where = await baselines.placed(levers, target, gateway, name, view.weights)
-        await _answers(where)
-        yield Stage(
-            namespace=name,
-            manifest=manifest,
-            target=where,
+class Stand:
+    """Makes the deployment when it is first wanted, and brings it to rest before each trial."""
+
+    def __init__(self, cluster: Cluster, levers: Levers, target: Target, gateway: str) -> None:
+        """Nothing is made yet."""
+        self._cluster = cluster
+        self._levers = levers
+        self.target = target
+        self._gateway = gateway
+        self._name = ""
+        self._manifest: dict[str, Any] = {}
+        self._where: client.Target | None = None
+
+    async def at_rest(self) -> Stage:
+        """The deployment; one that does not come to rest is given up, and the next trial gets a new one."""
+        try:
+            return await self._at_rest()
+        except UsageError:
+            await self.clear()
+            raise
+
+    async def _at_rest(self) -> Stage:
+        levers = self._levers
+        if not self._name:
+            self._name = f"bench-{int(time.time()) % 0xFFFFFF:x}"
+            self._manifest = await _manifest(levers, self._name)
+            await levers.kubectl(*APPLY, stdin=yaml.safe_dump_all([_namespace(self._name), self._manifest]))
+        view = await settled(self._cluster, levers, self._name)
+        if self._where is None:
+            self._where = await baselines.placed(levers, self.target, self._gateway, self._name, view.weights)
+        await _answers(self._where)
+        return Stage(
+            namespace=self._name,
+            manifest=self._manifest,
+            target=self._where,
             pods=serving(view.pods),
             weights=view.weights,
-            gateway=None if target == "service" else await _gateway(levers),
+            gateway=None if self.target == "service" else await _gateway(levers),
         )
-    finally:
-        await levers.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
-        # nobody asks them any more: the next trial wants their devices, and not after half a minute of grace
+
+    async def clear(self) -> None:
+        """The namespace goes, and its devices are free at once."""
+        name, self._name, self._where = self._name, "", None
+        if not name:
+            return
+        kubectl = self._levers.kubectl
+        await kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+        # nobody asks them any more: who comes next wants their devices, and not after half a minute of grace
         with contextlib.suppress(UsageError):  # they go with their namespace, only later
-            await levers.kubectl("-n", name, "delete", "pods", "--all", "--force", "--grace-period=0", "--wait=false")
+            await kubectl("-n", name, "delete", "pods", "--all", "--force", "--grace-period=0", "--wait=false")
+
+
+@contextlib.asynccontextmanager
+async def standing(cluster: Cluster, levers: Levers, target: Target, gateway: str) -> AsyncIterator[Stand]:
+    """A stand that is cleared afterwards."""
+    stand = Stand(cluster, levers, target, gateway)
+    try:
+        yield stand
+    finally:
+        await stand.clear()
 
 
 async def _manifest(levers: Levers, name: str) -> dict[str, Any]:
@@ -97,7 +135,7 @@ def _namespace(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-async def settled(cluster: Cluster, namespace: str) -> View:
+async def settled(cluster: Cluster, levers: Levers, namespace: str) -> View:
     """Waits until the deployment is at rest, and stays it."""
     end = time.monotonic() + SETTLE_SECONDS
     since, last = time.monotonic(), dict[str, int]()
@@ -105,24 +143,30 @@ async def settled(cluster: Cluster, namespace: str) -> View:
         view = await cluster.look(namespace, NAME)
         if not at_rest(view) or view.weights != last:
             since, last = time.monotonic(), view.weights
-        if at_rest(view) and time.monotonic() - since > (REST_SECONDS if proportional(view) else RAMP_SECONDS):
+        elif time.monotonic() - since > REST_SECONDS:
             return view
+        if whole(view) and (words := forgiving(view)):
+            with contextlib.suppress(UsageError):  # the status changed meanwhile
+                await levers.kubectl(*words)
         await asyncio.sleep(0.5)
     raise UsageError(f"the deployment is not at rest after {SETTLE_SECONDS:.0f} s: {view.status.get('conditions')}")
 
 
-def at_rest(view: View) -> bool:
-    """Whether every class has its pods and gets traffic."""
+def whole(view: View) -> bool:
+    """Whether every class has its pods, and none besides."""
     seen = view.status.get("observedGeneration") == view.deployment.get("metadata", {}).get("generation")
     well = all(view.condition(kind)[0] == status for kind, status in CONDITIONS.items())
-    return bool(seen and well and view.settled and all(view.weights.values()))
+    wanted = {c["name"]: c["minReplicas"] for c in view.deployment.get("spec", {}).get("classes", ())}
+    return bool(seen and well and view.settled) and wanted == {name: c["ready"] for name, c in view.classes.items()}
 
 
-def proportional(view: View) -> bool:
-    """Whether every class has its share: then none is on the way up."""
+def at_rest(view: View) -> bool:
+    """Whether every class has its pods and its share of the traffic as well: none is on the way up."""
     capacity = {name: float(c.get("capacity", 0)) for name, c in view.classes.items()}
     total = sum(capacity.values())
-    return total > 0 and all(abs(view.weights[n] - 100 * c / total) <= 2 for n, c in capacity.items())
+    if not (whole(view) and total > 0 and all(view.weights.values())):
+        return False
+    return all(abs(view.weights[name] - 100 * c / total) <= 2 for name, c in capacity.items())
 
 
 async def _answers(target: client.Target) -> None:
