@@ -68,7 +68,7 @@ class Loop:
         self.feed = Feed(self._store, self._wake.add)
         self._prober = Prober(self._store, self._wake.add)
         self._leases = Leases(self.feed.standing_on)
-        self._vitals = Vitals(self._store, self._prober, self._leases, time.monotonic)
+        self._vitals = Vitals(self._store, self._prober, self._leases, time.monotonic, lambda: datetime.now(UTC))
         self._observer = Observer(self._store, settings.cluster(), self._vitals)
         self._controls = Controls(settings.namespace, lambda: self.feed.everybody(Call.CHANGE))
         self._writer = Writer(api, self._store)

@@ -17,6 +17,7 @@ from heteroserve.observe import parse
 JSON = builders.JSON
 RENEWED = "2026-01-02T11:50:00.123456Z"
 CREATED = datetime(2026, 1, 2, 11, 50, tzinfo=UTC)
+T = "2026-01-02T11:50:00Z"
 
 
 def container(**fields: Any) -> JSON:
@@ -309,6 +310,16 @@ NODES: dict[str, tuple[JSON, Node]] = {
     "ready": (builders.raw_node("n"), Node(name="n")),
     "not ready": (builders.raw_node("n", ready="False"), Node(name="n", ready=False)),
     "nobody knows": (builders.raw_node("n", ready="Unknown"), Node(name="n", ready=False)),
+    "not ready for long": (
+        builders.raw_node(
+            "n", status={"conditions": [{"type": "Ready", "status": "Unknown", "lastTransitionTime": T}]}
+        ),
+        Node(name="n", ready=False, not_ready_since=CREATED),
+    ),
+    "ready for long": (
+        builders.raw_node("n", status={"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": T}]}),
+        Node(name="n"),
+    ),
     "labels": (builders.raw_node("n", metadata={"labels": {"pool": "gpu"}}), Node(name="n", labels={"pool": "gpu"})),
     "cordoned, and tainted for it": (
         builders.raw_node(

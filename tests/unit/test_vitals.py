@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import builders
 from heteroserve import kube
 from heteroserve.model.snapshot import NodeVitals
 from heteroserve.observe.store import Store
 from heteroserve.observe.vitals import Vitals
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -25,11 +28,13 @@ class World:
     def __post_init__(self) -> None:
         self.node("a")
         self.node("b")
-        self.vitals = Vitals(self.store, self, self, lambda: self.seconds)  # type: ignore[arg-type]
+        self.vitals = Vitals(self.store, self, self, lambda: self.seconds, lambda: NOON)  # type: ignore[arg-type]
 
-    def node(self, name: str, ready: str = "True") -> None:
+    def node(self, name: str, ready: str = "True", since: datetime | None = None) -> None:
         self.version += 1
         raw = builders.raw_node(name, ready=ready, metadata={"resourceVersion": str(self.version)})
+        if since:
+            raw["status"]["conditions"][0]["lastTransitionTime"] = since.isoformat()
         self.store.put(kube.NODE, raw)
 
     def age(self, node: str) -> float | None:
@@ -112,6 +117,22 @@ def test_a_node_that_left_and_is_back_starts_anew() -> None:
     world.seconds += 30
     assert "a" not in world.bad()
     world.node("a", "False")
+    assert world.bad()["a"] == 0
+
+
+def test_a_node_that_is_first_seen_not_ready_has_been_so_since_kubernetes_says_so() -> None:
+    world = World()
+    world.node("a", "False", NOON - timedelta(minutes=5))
+    world.node("b", "False", NOON + timedelta(minutes=5))
+    assert world.bad() == {"a": 300, "b": 0}, "a time that is still to come is now"
+    world.seconds += 7
+    assert world.bad() == {"a": 307, "b": 7}
+
+
+def test_of_a_node_that_was_seen_well_our_own_clock_tells_since_when_it_is_bad() -> None:
+    world = World()
+    assert world.bad()["a"] is None
+    world.node("a", "False", NOON - timedelta(minutes=5))
     assert world.bad()["a"] == 0
 
 

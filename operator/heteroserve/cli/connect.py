@@ -150,7 +150,7 @@ async def look(connection: Connection, operator_namespace: str) -> Fleet:
 
 
 def _fleet(store: Store, now: datetime, paused: str) -> Fleet:
-    vitals = Vitals(store, Prober(store, _nobody), Leases(_nobody), time.monotonic)
+    vitals = Vitals(store, Prober(store, _nobody), Leases(_nobody), time.monotonic, lambda: now)
     observer = Observer(store, Cluster(), vitals)
     wishes = [w for w in store.wishes().values() if not w.deleting]
     samples = FleetSamples()

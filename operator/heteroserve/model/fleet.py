@@ -104,6 +104,8 @@ class Node:
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     ready: bool = True
+    not_ready_since: datetime | None = None
+    """As Kubernetes tells it; `None` while it is ready."""
     cordoned: bool = False
     deleting: bool = False
     taints: tuple[Taint, ...] = ()

@@ -40,18 +40,20 @@ MESSAGE_LENGTH = 400
 def parse_node(raw: Object) -> Node:
     """A Node; of its resources only the extended ones (their names have a domain)."""
     metadata = raw["metadata"]
-    conditions = {_text(c, "type"): _text(c, "status") for c in _parts(raw, "status", "conditions")}
+    conditions = {_text(c, "type"): c for c in _parts(raw, "status", "conditions")}
+    ready = _part(conditions, "Ready")
     return Node(
         name=metadata["name"],
         labels={name: value for name, value in _part(metadata, "labels").items() if isinstance(value, str)},
-        ready=conditions.get("Ready") == "True",
+        ready=_text(ready, "status") == "True",
+        not_ready_since=None if _text(ready, "status") == "True" else parse_time(ready.get("lastTransitionTime")),
         cordoned=bool(_part(raw, "spec").get("unschedulable")),
         deleting=bool(metadata.get("deletionTimestamp")),
         taints=tuple(
             Taint(key=_text(t, "key"), effect=_text(t, "effect"), value=_text(t, "value"))
             for t in _parts(raw, "spec", "taints")
         ),
-        true_conditions=frozenset(kind for kind, value in conditions.items() if value == "True" and kind != "Ready"),
+        true_conditions=frozenset(t for t, c in conditions.items() if _text(c, "status") == "True" and t != "Ready"),
         capacity=_devices(_part(raw, "status", "capacity")),
         allocatable=_devices(_part(raw, "status", "allocatable")),
         evacuate=EVACUATE_LABEL in _part(metadata, "labels"),

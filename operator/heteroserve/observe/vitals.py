@@ -1,29 +1,34 @@
 """Vitals: what we found out about pods and nodes ourselves, put together for a snapshot.
 
 Invariant: what is not known is absent. For how long a node has been bad is counted by our own clock from when we first
-found it so; a restarted operator counts from its start, and so doubts its view when it wakes up to many bad nodes.
+found it so. Only what we find when we first see a node has its time from Kubernetes: who wakes up to many nodes that
+have not been ready for long has no reason to doubt its view.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
 from heteroserve import kube
 from heteroserve.decide.health import LEASE_EXPIRED_SECONDS
+from heteroserve.model.fleet import Node
 from heteroserve.model.snapshot import NodeVitals, Pod
 from heteroserve.observe.leases import Leases
 from heteroserve.observe.probe import Prober
 from heteroserve.observe.store import Store
 
 Clock = Callable[[], float]
+Wall = Callable[[], datetime]
 
 
 class Vitals:
     """Joins nodes, Leases and probes. Nodes are looked at anew when a second has passed or one of them has changed."""
 
-    def __init__(self, store: Store, prober: Prober, leases: Leases, clock: Clock) -> None:
+    def __init__(self, store: Store, prober: Prober, leases: Leases, clock: Clock, wall: Wall) -> None:
         self._store = store
         self._prober = prober
         self._leases = leases
         self._clock = clock
+        self._wall = wall
         self._since: dict[str, float] = {}
         """By node: when we found it bad."""
         self._known: tuple[tuple[int, ...], Mapping[str, NodeVitals]] = ((), {})
@@ -48,7 +53,7 @@ class Vitals:
             asked, failing = heard.get(node.name, (0, 0))
             silent = 0 < asked == failing
             if not node.ready or silent or (age is not None and age > LEASE_EXPIRED_SECONDS):
-                since[node.name] = self._since.get(node.name, now)
+                since[node.name] = self._since.get(node.name, now - self._bad_before(node))
             found[node.name] = NodeVitals(
                 lease_age_seconds=age,
                 asked=asked,
@@ -57,3 +62,9 @@ class Vitals:
             )
         self._since = since
         return found
+
+    def _bad_before(self, node: Node) -> float:
+        """Seconds that a node was bad before we found it so: none, if we have seen it well."""
+        if node.name in self._known[1] or node.not_ready_since is None:
+            return 0.0
+        return max(0.0, (self._wall() - node.not_ready_since).total_seconds())
