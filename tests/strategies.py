@@ -114,6 +114,7 @@ POD_STATES: tuple[dict[str, Any], ...] = (
     *({"ready": True} for _ in range(6)),
     {"ready": False},
     {"ready": False, "unready_since": builders.ago(600)},
+    {"ready": False, "unready_since": builders.ago(30), "untouched_since": builders.ago(30)},
     {"ready": False, "started": True, "unready_since": builders.ago(60)},
     {"ready": True, "terminating": True},
     {"ready": True, "device_unhealthy": True},

@@ -77,7 +77,7 @@ def test_without_a_witness_everybody_is_trusted(snapshot: Snapshot) -> None:
         snapshot,
         nodes=tuple(replace(n, ready=True, drill_until=None) for n in snapshot.nodes),
         hardware={name: replace(h, drill_until=None) for name, h in snapshot.hardware.items()},
-        pods=tuple(replace(p, device_unhealthy=False) for p in snapshot.pods),
+        pods=tuple(replace(p, device_unhealthy=False, untouched_since=None) for p in snapshot.pods),
         probes={},
         vitals={},
     )

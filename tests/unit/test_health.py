@@ -10,9 +10,16 @@ from heteroserve.model.snapshot import NodeVitals, Pod, Snapshot
 EXPIRED = NodeVitals(lease_age_seconds=20.5)
 FINE = (State.HEALTHY, ())
 PROBE, LEASE, NODE, DRILL = (Witness.PROBE,), (Witness.LEASE,), (Witness.NODE,), (Witness.DRILL,)
+KUBELET = (Witness.KUBELET,)
+SILENT = NodeVitals(asked=1, failing=1)
 POD, PLACE = builders.pod("cpu-a"), builders.node("cpu-0")
 OTHER = builders.pod("cpu-b", node="cpu-1")
 """Another pod of the class, which answers."""
+
+
+def untouched(seconds: float) -> Pod:
+    """A pod on cpu-0 with which its kubelet has not begun."""
+    return builders.pod("cpu-a", ready=False, untouched_since=builders.ago(seconds))
 
 
 class Drilled(Enum):
@@ -80,6 +87,21 @@ HEARD = {
         vitals=EXPIRED,
         failed=None,
         want=(State.DEAD, (Witness.LEASE, Witness.NODE)),
+    ),
+    "a kubelet has ten seconds to begin with a pod": Heard(pod=untouched(10), failed=None),
+    "one that has not makes a suspect": Heard(pod=untouched(11), failed=None, want=(State.SUSPECT, KUBELET)),
+    "beside pods that are silent there, it is dead": Heard(
+        pod=untouched(11), failed=None, vitals=SILENT, want=(State.DEAD, (Witness.PROBE, Witness.KUBELET))
+    ),
+    "with an expired Lease, it is dead": Heard(
+        pod=untouched(11), failed=None, vitals=EXPIRED, want=(State.DEAD, (Witness.LEASE, Witness.KUBELET))
+    ),
+    "a pod that is begun with is none of its neighbours": Heard(
+        pod=builders.pod("cpu-a", ready=False), failed=None, vitals=SILENT
+    ),
+    "what ends needs no kubelet to begin": Heard(pod=replace(untouched(99), terminating=True), failed=None),
+    "where nobody else of the class answers, a kubelet that does not begin is enough": Heard(
+        pod=untouched(11), others=(), failed=None, want=(State.DEAD, KUBELET)
     ),
     "the only pod of its class: one witness is enough": Heard(others=(), failed=5, want=(State.DEAD, PROBE)),
     "but it has to stay silent for a while": Heard(others=(), failed=4, want=(State.SUSPECT, PROBE)),
@@ -152,7 +174,7 @@ def test_what_is_made_of_the_witnesses_against_a_pod(case: Heard) -> None:
     assert health.trusts(case.pod) is (case.want[0] is State.HEALTHY)
     assert health.lost(case.pod) is (case.want[0] is State.DEAD)
     assert health.may_answer(case.pod) is (len(case.want[1]) == 1)
-    assert health.accuses(case.pod) is (set(case.want[1]) not in (set(), set(DRILL)))
+    assert health.accuses(case.pod) is bool(set(case.want[1]) - {*DRILL, *KUBELET})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +182,7 @@ class Seen:
     """What is found out about a node, and what is made of it."""
 
     node: Node = PLACE
+    pods: tuple[Pod, ...] = ()
     vitals: NodeVitals | None = None
     want: tuple[State, tuple[Witness, ...]] = FINE
 
@@ -172,6 +195,8 @@ SEEN = {
     "its Lease expired": Seen(vitals=EXPIRED, want=(State.SUSPECT, LEASE)),
     "a Lease without a sensible age says nothing": Seen(vitals=NodeVitals(lease_age_seconds=float("nan"))),
     "it is not ready": Seen(node=builders.node("cpu-0", ready=False), want=(State.SUSPECT, NODE)),
+    "its kubelet does not begin with a pod": Seen(pods=(untouched(11),), want=(State.SUSPECT, KUBELET)),
+    "its kubelet has had no time yet": Seen(pods=(untouched(9),)),
     "its Lease expired and none of its pods answers": Seen(
         vitals=NodeVitals(lease_age_seconds=LEASE_EXPIRED_SECONDS + 1, asked=1, failing=1),
         want=(State.DEAD, (Witness.PROBE, Witness.LEASE)),
@@ -182,7 +207,7 @@ SEEN = {
 @builders.table(SEEN)
 def test_what_is_made_of_the_witnesses_against_a_node(case: Seen) -> None:
     vitals = {"cpu-0": case.vitals} if case.vitals else {}
-    health = assess_health(builders.snapshot(nodes=(case.node,), vitals=vitals))
+    health = assess_health(builders.snapshot(nodes=(case.node,), pods=case.pods, vitals=vitals))
     assert (health.nodes["cpu-0"].state, health.nodes["cpu-0"].witnesses) == case.want
     assert health.accepts(case.node) is (case.want == FINE)
 

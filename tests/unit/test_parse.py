@@ -244,6 +244,25 @@ def test_of_a_long_log_only_as_much_is_kept_as_can_be_read() -> None:
     assert found.message.endswith("x...")
 
 
+BOUND = {"status": "True", "lastTransitionTime": "2026-01-02T11:50:00Z"}
+
+# the node, the status: since when no kubelet has begun with the pod
+UNTOUCHED: dict[str, tuple[str | None, JSON, datetime | None]] = {
+    "no node was found yet": (None, status(PodScheduled=UNSCHEDULED), None),
+    "bound, and nobody has begun": ("cpu-0", status(PodScheduled=BOUND), CREATED),
+    "its kubelet began": ("cpu-0", {**status(PodScheduled=BOUND), "startTime": "2026-01-02T11:50:01Z"}, None),
+    "bound by hand, nobody knows when": ("cpu-0", status(), None),
+    "at a time that is none": ("cpu-0", status(PodScheduled={**BOUND, "lastTransitionTime": "soon"}), None),
+}
+
+
+@builders.table(UNTOUCHED)
+def test_since_when_a_kubelet_leaves_a_pod_alone(case: tuple[str | None, JSON, datetime | None]) -> None:
+    node, given, want = case
+    spec = {"nodeName": node} if node else {}
+    assert parse.parse_pod(builders.raw_pod(spec=spec, status=given)).untouched_since == want
+
+
 # podIP, as the kubelet or somebody else wrote it: the address
 ADDRESSES: dict[str, tuple[Any, str | None]] = {
     "an address": ("10.0.0.7", "10.0.0.7"),

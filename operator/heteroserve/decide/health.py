@@ -13,6 +13,7 @@ Kubernetes' own word (Ready, a taint, a deletion) is not only a witness but the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from heteroserve.model.fleet import Node
@@ -27,6 +28,9 @@ PROBES_FAILED_ALONE = 5
 
 LEASE_EXPIRED_SECONDS = 20.0
 """The kubelet renews every 10 s: two renewals are missing."""
+
+UNTOUCHED_SECONDS = 10.0
+"""A kubelet that is there begins with a new pod at once; clocks may differ by some seconds."""
 
 MASS_NODES = 2
 MASS_SHARE = 0.4
@@ -43,6 +47,7 @@ class Witness(StrEnum):
     GATEWAY = "GatewayEjected"
     LEASE = "NodeLeaseExpired"
     NODE = "NodeNotReady"
+    KUBELET = "KubeletSilent"
     DEVICE = "DeviceUnhealthy"
     DRILL = DRILL
 
@@ -88,8 +93,11 @@ class Health:
         return self.pods[pod.uid].state is State.DEAD
 
     def accuses(self, pod: Pod) -> bool:
-        """Whether somebody is believed who says that the pod is not well; who rehearses says no such thing."""
-        return not self.trusts(pod) and set(self.pods[pod.uid].witnesses) != {Witness.DRILL}
+        """Whether somebody is believed who says that the pod is not well any more.
+
+        Who rehearses says no such thing, and what nobody has begun with was never well.
+        """
+        return not self.trusts(pod) and bool(set(self.pods[pod.uid].witnesses) - {Witness.DRILL, Witness.KUBELET})
 
     def may_answer(self, pod: Pod) -> bool:
         """Whether a pod that is not trusted is worth a try when nobody is: a single witness may be wrong."""
@@ -119,7 +127,11 @@ class Health:
 
 def assess_health(snapshot: Snapshot) -> Health:
     """Judges every pod of the deployment and every node."""
-    against_nodes = {node.name: _against_node(node, snapshot.vitals.get(node.name)) for node in snapshot.nodes}
+    untouched = {pod.node for pod in snapshot.pods if _is_untouched(pod, snapshot.now)}
+    against_nodes = {
+        node.name: _against_node(node, snapshot.vitals.get(node.name), untouched=node.name in untouched)
+        for node in snapshot.nodes
+    }
     nodes = {name: _judge(witnesses) for name, witnesses in against_nodes.items()}
     pods = {pod.uid: _judge(_against_pod(pod, against_nodes, snapshot)) for pod in snapshot.pods}
     doubt = _doubt(snapshot)
@@ -128,27 +140,33 @@ def assess_health(snapshot: Snapshot) -> Health:
     return Health(pods=_believe_where_alone(snapshot, pods), nodes=nodes)
 
 
-def _against_node(node: Node, vitals: NodeVitals | None) -> Witnesses:
+def _against_node(node: Node, vitals: NodeVitals | None, *, untouched: bool) -> Witnesses:
     known = vitals or NodeVitals()
     heard = {
         Witness.PROBE: 0 < known.asked <= known.failing,
         Witness.LEASE: known.lease_age_seconds is not None and known.lease_age_seconds > LEASE_EXPIRED_SECONDS,
         Witness.NODE: not node.ready,
+        Witness.KUBELET: untouched,
     }
     return _speaking(heard)
 
 
 def _against_pod(pod: Pod, against_nodes: Mapping[str, Witnesses], snapshot: Snapshot) -> Witnesses:
-    """A pod that starts or ends fails its probes rightly: only of a ready one do they say anything."""
+    """A pod that starts or ends fails its probes rightly: only of a ready one do they say anything.
+
+    For one that no kubelet has begun with its neighbours speak: their silence counts against it.
+    """
     node = against_nodes.get(pod.node or "", ())
     failed = snapshot.probes.get(pod.uid)
     silent = pod.ready and not pod.terminating and failed is not None and failed >= PROBES_FAILED
+    untouched = _is_untouched(pod, snapshot.now)
     witnesses = _speaking(
         {
-            Witness.PROBE: silent,
+            Witness.PROBE: silent or (untouched and Witness.PROBE in node),
             Witness.GATEWAY: silent and snapshot.gateway_ejected > 0,  # it does not say which ones
             Witness.LEASE: Witness.LEASE in node,
             Witness.NODE: Witness.NODE in node,
+            Witness.KUBELET: untouched,
             Witness.DEVICE: pod.device_unhealthy,
             Witness.DRILL: _is_drilled(pod, snapshot),
         }
@@ -158,6 +176,12 @@ def _against_pod(pod: Pod, against_nodes: Mapping[str, Witnesses], snapshot: Sna
         # the kubelet died and the containers serve on: nothing is gained by taking their traffic away
         return tuple(w for w in witnesses if w is not Witness.LEASE)
     return witnesses
+
+
+def _is_untouched(pod: Pod, now: datetime) -> bool:
+    """Whether the kubelet of its node should have begun with it, and has not."""
+    since = pod.untouched_since
+    return since is not None and not pod.terminating and (now - since).total_seconds() > UNTOUCHED_SECONDS
 
 
 def _is_drilled(pod: Pod, snapshot: Snapshot) -> bool:

@@ -54,6 +54,8 @@ class Pod:
     """It stays on record (an evicted one does), and nothing of it runs."""
     started: bool = False
     unready_since: datetime | None = None
+    untouched_since: datetime | None = None
+    """Since when it is meant for its node, whose kubelet has not begun with it."""
     created: datetime | None = None
     start_seconds: float | None = None
     """From being made to being ready; `None` when it was not, or started more than once."""

@@ -77,6 +77,7 @@ def parse_pod(raw: Object) -> Pod:
         ended=ended,
         started=any(c.get("started") is True for c in _parts(status, "containerStatuses")),
         unready_since=_unready_since(raw, _part(conditions, "Ready")),
+        untouched_since=_untouched_since(raw, _part(conditions, "PodScheduled")),
         created=parse_time(metadata.get("creationTimestamp")),
         start_seconds=_start_seconds(raw, _part(conditions, "Ready")),
         problem=problem,
@@ -101,6 +102,13 @@ def _unready_since(raw: Object, ready: Object) -> datetime | None:
     if _text(ready, "status") == "True":
         return None
     return parse_time(ready.get("lastTransitionTime")) or parse_time(raw["metadata"].get("creationTimestamp"))
+
+
+def _untouched_since(raw: Object, scheduled: Object) -> datetime | None:
+    """The first thing that a kubelet says of a pod is when it began."""
+    if not _text(_part(raw, "spec"), "nodeName") or _part(raw, "status").get("startTime"):
+        return None
+    return parse_time(scheduled.get("lastTransitionTime"))
 
 
 def _start_seconds(raw: Object, ready: Object) -> float | None:
