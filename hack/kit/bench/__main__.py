@@ -6,9 +6,10 @@
     python -m kit.bench summary build/bench/failover.json
     python -m kit.bench chart build/bench/failover.json -o build/bench
 
-All trials share a deployment, which is at rest before each. It is asked at a fixed rate over HTTP (with and without keep-alive) and gRPC, whether
-or not earlier requests were answered; every answer is checked. Finished trials are kept: the same command goes on where
-it was stopped (Ctrl-C undoes the fault first), and the trial that was interrupted is held again.
+All trials share a deployment, which is at rest before each. It is asked at a fixed rate over HTTP (with and without
+keep-alive) and gRPC, whether or not earlier requests were answered; every answer is checked. Finished trials are kept:
+the same command goes on where it was stopped (Ctrl-C undoes the fault first), and the trial that was interrupted is
+held again.
 
 Exit status of `run`: 0 when all trials kept to their limits, 1 when one did not or could not be held, 2 when something
 to start with is missing.
