@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import pytest
 
 from e2e.conftest import Served, ready_everywhere, serving_everywhere
+from kit import digits
 from kit.cluster import CLASS_LABEL, HACK, View, device, kubectl, node, run
 from kit.load import Load
 
@@ -159,7 +163,7 @@ async def test_the_only_triton_of_a_class_is_killed_and_the_class_is_trusted_slo
     async with digits_served.load(30) as load:
         await asyncio.sleep(5)
         start = time.time()
-        await sigkill(before)
+        await signal(before, "SIGKILL")
         moved = await digits_served.until(lambda view: view.weights[name] == 0, within=10)
         print(f"{name}: weight 0 {moved:.1f} s after its only Triton was killed")  # noqa: T201
         await digits_served.until(ready_everywhere, within=120)
@@ -174,6 +178,54 @@ async def test_the_only_triton_of_a_class_is_killed_and_the_class_is_trusted_slo
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert restarts(after) == restarts(before) + 1, "it was this Triton that died"
     assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
+
+
+@dataclass
+class Large:
+    """Answers to requests of one size: how many, what went wrong, and the longest wait."""
+
+    answered: int = 0
+    wrong: list[str] = field(default_factory=list)
+    slowest_seconds: float = 0.0
+
+    async def ask_until(self, end: float, session: aiohttp.ClientSession, served: Served, size: int) -> None:
+        """One request after the other. White space makes them large: Triton reads it, and the model does not."""
+        url = f"http://{served.gateway}/v2/models/{digits.MODEL}/infer"
+        question = digits.questions()[0]
+        values, shape = question.image.ravel().tolist(), list(question.image.shape)
+        tensor = {"name": digits.INPUT, "shape": shape, "datatype": "FP32", "data": values}
+        body = json.dumps({"inputs": [tensor]}).ljust(size).encode()
+        headers = {"Host": f"{served.namespace}.test", "Content-Type": "application/json"}
+        while (start := time.monotonic()) < end:
+            async with session.post(url, data=body, headers=headers) as answer:
+                text = await answer.text()
+            self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - start)
+            self.answered += 1
+            scores = json.loads(text)["outputs"][0]["data"] if answer.status == 200 else []
+            if not scores or scores.index(max(scores)) not in question.right:
+                self.wrong.append(f"{answer.status} {text[:200]}")
+
+
+async def test_large_requests_that_their_triton_dies_over_are_answered_by_another(digits_served: Served) -> None:
+    """It stops with requests in its hands, and is killed before the gateway gives any of them up."""
+    name = "fpga-u250"
+    await only_node(digits_served, name)
+    pod = only_pod(await digits_served.look(), name)
+    sizes = {40_000: Large(), 1_000_000: Large(), 20_000_000: Large()}
+    end, timeout = time.monotonic() + 12, aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as tasks:
+        for size, large in sizes.items():
+            for _ in range(2):
+                tasks.create_task(large.ask_until(end, session, digits_served, size))
+        await asyncio.sleep(3)
+        await signal(pod, "SIGSTOP")
+        await asyncio.sleep(1)
+        await signal(pod, "SIGKILL")
+    for size, large in sizes.items():
+        print(f"{size} bytes: {large}")  # noqa: T201
+        assert large.wrong == []
+        assert large.answered > 10
+    assert sum(large.slowest_seconds > 0.5 for large in sizes.values()) >= 2, "some waited for the one that died"
 
 
 def only_pod(view: View, name: str) -> dict[str, Any]:
@@ -194,13 +246,13 @@ def restarts(pod: dict[str, Any]) -> int:
     return int(container["restartCount"])
 
 
-async def sigkill(pod: dict[str, Any]) -> None:
-    """Ends a pod's Triton as a lack of memory would: without a preStop, and with nothing finished.
+async def signal(pod: dict[str, Any], name: str) -> None:
+    """Sends a pod's Triton a signal. SIGKILL ends it as a lack of memory would: with no preStop, and nothing finished.
 
     By the container's own id, because other pods of the node run Tritons as well. Of containerd's clients only `ctr` is
     in every node image. The signal goes to the container's first process, which is Triton; all others end with it.
     """
     (container,) = pod["status"]["containerStatuses"]
     identity = container["containerID"].removeprefix("containerd://")
-    kill = f"engine exec {pod['spec']['nodeName']} ctr --namespace k8s.io tasks kill --signal SIGKILL {identity}"
-    await run("bash", "-c", f'. "{HACK}/cluster/lib.sh"; {kill}')
+    send = f"engine exec {pod['spec']['nodeName']} ctr --namespace k8s.io tasks kill --signal {name} {identity}"
+    await run("bash", "-c", f'. "{HACK}/cluster/lib.sh"; {send}')

@@ -95,6 +95,8 @@ OPERATOR = [
     "kubectl -n heteroserve-system delete pod -l app.kubernetes.io/name=heteroserve --grace-period=0 --force",
     "kubectl -n heteroserve-system rollout status deployment/heteroserve --timeout=120s",
 ]
+ENVOY = "kubectl -n envoy-gateway-system"
+GONE = "wait pod -l control-plane=envoy-gateway --for=delete --timeout=60s"
 PROMETHEUS = "kubectl -n monitoring scale deployment/prometheus --replicas={}"
 RESTORE = ["node.sh restore worker3"]
 CASES = {
@@ -139,6 +141,13 @@ CASES = {
     "prometheus-stopped": Case(
         [PROMETHEUS.format(0)],
         [PROMETHEUS.format(1), "kubectl -n monitoring rollout status deployment/prometheus --timeout=90s"],
+    ),
+    "gateway-controller-stopped": Case(
+        [f"{ENVOY} scale deployment/envoy-gateway --replicas=0", f"{ENVOY} {GONE}", DELETE],
+        [
+            f"{ENVOY} scale deployment/envoy-gateway --replicas=1",
+            f"{ENVOY} rollout status deployment/envoy-gateway --timeout=120s",
+        ],
     ),
     "node-killed+operator-killed": Case(["node.sh kill worker3", *OPERATOR], RESTORE),
     "nothing": Case([], []),

@@ -7,13 +7,15 @@ import time
 
 import yaml
 
-from kit.bench.faults import nodes
+from kit.bench.faults import nodes, pods
 from kit.bench.faults.base import Fault, Scene, nothing
 from kit.bench.history import recovered
 from kit.bench.levers import CONTROL_PLANE
 from kit.bench.victim import Scope
 
 OPERATOR = ("-n", "heteroserve-system")
+ENVOY = ("-n", "envoy-gateway-system")
+GATEWAY_CONTROLLER = (*ENVOY, "scale", "deployment/envoy-gateway")
 API_SERVER = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 SET_ASIDE = "/etc/kubernetes/kube-apiserver.yaml"
 API_SERVER_SECONDS = 60.0
@@ -87,6 +89,21 @@ async def start_prometheus(scene: Scene) -> None:
     await scene.levers.kubectl("-n", "monitoring", "rollout", "status", "deployment/prometheus", "--timeout=90s")
 
 
+async def stop_gateway_controller(scene: Scene) -> None:
+    """Nobody tells the gateway anything any more, and then a pod goes."""
+    await scene.levers.kubectl(*GATEWAY_CONTROLLER, "--replicas=0")
+    await scene.levers.kubectl(
+        *ENVOY, "wait", "pod", "-l", "control-plane=envoy-gateway", "--for=delete", "--timeout=60s"
+    )
+    await pods.delete(scene)
+
+
+async def start_gateway_controller(scene: Scene) -> None:
+    """The controller again, and all that it has to tell."""
+    await scene.levers.kubectl(*GATEWAY_CONTROLLER, "--replicas=1")
+    await scene.levers.kubectl(*ENVOY, "rollout", "status", "deployment/envoy-gateway", "--timeout=120s")
+
+
 def fakes(real: int) -> list[str]:
     """So many nodes without a kubelet that they are the share of all nodes that goes."""
     return [FAKE_NODE.format(number) for number in range(math.ceil(GONE_SHARE / (1 - GONE_SHARE) * real))]
@@ -146,6 +163,16 @@ CONTROL_FAULTS = (
         least=PROMETHEUS_SECONDS,
         most=PROMETHEUS_SECONDS,
         trials=10,
+    ),
+    Fault(
+        name="gateway-controller-stopped",
+        told="the gateway's controller is away for a minute, and a class's only pod is deleted meanwhile",
+        scope=Scope.ONLY_POD,
+        inject=stop_gateway_controller,
+        restore=start_gateway_controller,
+        least=60.0,
+        itself=10.0,
+        trials=5,
     ),
     Fault(
         name="nodes-gone",
