@@ -34,7 +34,7 @@ EARLY = 0.001  # asyncio's timers are late by up to a millisecond: aim that much
 class Load:
     """A stream of requests whose rate can be changed while it runs.
 
-    ``samples`` grows as requests end. One event loop; no method but ``run`` waits.
+    ``samples`` grows as requests end. One event loop; no method but ``run`` and ``finish`` waits.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Load:
         self._in_flight: dict[int, float] = {}  # when each was due, by number
         self._numbers = itertools.count()
         self._changed = asyncio.Event()
+        self._idle = asyncio.Event()
         self._rate = _checked(rate)
 
     def set_rate(self, rate: float) -> None:
@@ -86,6 +87,16 @@ class Load:
         pending = sum(due + self._epoch >= since for due in self._in_flight.values())
         return records.summarise([sample for sample in self.samples if sample.at >= since], pending)
 
+    async def finish(self, within_seconds: float) -> int:
+        """No new request; returns how many of those on their way found no end within so long."""
+        self.set_rate(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                while self._in_flight:  # one more may have been sent before this was heard
+                    self._idle.clear()
+                    await self._idle.wait()
+        return len(self._in_flight)
+
     def failures(self, since: float = 0.0) -> list[records.Sample]:
         """The failed and the wrongly answered among them, with their times."""
         return records.failures(sample for sample in self.samples if sample.at >= since)
@@ -96,13 +107,12 @@ class Load:
         return self._random.expovariate(self._rate) if self._arrivals == "poisson" else 1 / self._rate
 
     async def _rate_changes_before(self, moment: float) -> bool:
-        self._changed.clear()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(moment):
                 await self._changed.wait()
-        except TimeoutError:
-            return False
-        return True
+        changed = self._changed.is_set()  # who is late may find that both have happened
+        self._changed.clear()
+        return changed
 
     def _send(self, group: asyncio.TaskGroup, due: float, now: float) -> None:
         asker, question = next(self._askers), self._random.choice(self._questions)
@@ -125,6 +135,8 @@ class Load:
             error = client.reason(failure)
         finally:
             del self._in_flight[number]
+            if not self._in_flight:
+                self._idle.set()
         self._record(asker, due, sent, now(), error=error, wrong=wrong)
 
     def _record(

@@ -70,7 +70,7 @@ class Served:
 
     @contextlib.asynccontextmanager
     async def load(self, rate: float, protocol: str = "both") -> AsyncIterator[Load]:
-        """Requests at a rate for as long as the block runs; what fails is counted, not raised."""
+        """Requests at a rate for as long as the block runs, and the end of all of them; what fails is counted."""
         async with contextlib.AsyncExitStack() as stack:
             askers = [await stack.enter_async_context(a) for a in client.askers(self.target, protocol)]
             load = Load(askers, digits.questions(), rate=rate)
@@ -78,10 +78,17 @@ class Served:
             try:
                 yield load
             finally:
-                load.set_rate(0)
-                await asyncio.sleep(1)
+                await load.finish(2 * self.target.timeout)
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
+
+
+def lost(load: Load) -> tuple[int, int, int]:
+    """Requests that failed, were answered wrongly, or never; printed for whoever looks."""
+    summary = load.summary()
+    print(summary, *load.failures()[:5], sep="\n")  # noqa: T201
+    assert summary.sent > 50
+    return summary.failed, summary.wrong, summary.pending
 
 
 async def apply(*manifests: JSON) -> None:

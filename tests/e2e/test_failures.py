@@ -11,10 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from e2e.conftest import Served, ready_everywhere, serving_everywhere
+from e2e.conftest import Served, lost, ready_everywhere, serving_everywhere
 from kit import digits
 from kit.cluster import CLASS_LABEL, HACK, View, device, kubectl, node, run
-from kit.load import Load
 
 OPERATOR = ("-n", "heteroserve-system")
 
@@ -39,14 +38,6 @@ async def killed(victim: str) -> AsyncIterator[None]:
         await node("restore", victim)
 
 
-def nothing_is_lost(load: Load) -> None:
-    """Many requests were sent, and every one was answered rightly."""
-    summary = load.summary()
-    print(summary)  # noqa: T201
-    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
-    assert summary.sent > 1000
-
-
 @pytest.mark.parametrize("name", ["gpu-l4", "cpu-x86"])
 async def test_a_killed_worker_costs_no_request_and_its_class_comes_back_elsewhere(
     digits_served: Served, name: str
@@ -67,7 +58,7 @@ async def test_a_killed_worker_costs_no_request_and_its_class_comes_back_elsewhe
             await digits_served.until(back, within=120)
             print(f"{name}: ready on another node after {time.time() - start:.1f} s")  # noqa: T201
             await asyncio.sleep(5)
-        nothing_is_lost(load)
+    assert lost(load) == (0, 0, 0)
 
 
 async def test_the_only_worker_of_a_class_is_killed_and_the_class_comes_back_with_it(digits_served: Served) -> None:
@@ -82,7 +73,7 @@ async def test_the_only_worker_of_a_class_is_killed_and_the_class_comes_back_wit
         back = await digits_served.until(ready_everywhere, within=120)
         print(f"{name}: ready {back:.1f} s after its node was restored")  # noqa: T201
         await asyncio.sleep(5)
-        nothing_is_lost(load)
+    assert lost(load) == (0, 0, 0)
 
 
 async def test_the_operator_is_killed_in_mid_change_and_finishes_it_afterwards(digits_served: Served) -> None:
@@ -95,8 +86,7 @@ async def test_the_operator_is_killed_in_mid_change_and_finishes_it_afterwards(d
         await digits_served.until(
             lambda view: view.settled and [c["replicas"] for c in view.classes.values()] == [3, 2], within=90
         )
-        summary = load.summary()
-    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
+    assert lost(load) == (0, 0, 0)
 
 
 async def test_the_deployment_serves_on_while_the_operator_is_away(digits_served: Served) -> None:
@@ -104,11 +94,10 @@ async def test_the_deployment_serves_on_while_the_operator_is_away(digits_served
         await kubectl(*OPERATOR, "scale", "deployment/heteroserve", "--replicas=0")
         async with digits_served.load(30) as load:
             await asyncio.sleep(20)
-            summary = load.summary()
     finally:
         await kubectl(*OPERATOR, "scale", "deployment/heteroserve", "--replicas=1")
         await kubectl(*OPERATOR, "rollout", "status", "deployment/heteroserve", "--timeout=60s")
-    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
+    assert lost(load) == (0, 0, 0)
 
 
 async def test_an_unhealthy_device_leaves_the_plan(digits_served: Served) -> None:
@@ -142,9 +131,7 @@ async def test_the_only_pod_of_a_class_is_deleted_and_no_request_notices(digits_
         print(f"weight 0 {moved:.1f} s after the only pod was deleted")  # noqa: T201
         await digits_served.until(serving_everywhere, within=120)
         await asyncio.sleep(5)
-        summary = load.summary()
-    print(summary)  # noqa: T201
-    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
+    assert lost(load) == (0, 0, 0)
 
 
 async def test_the_only_triton_of_a_class_is_killed_and_the_class_is_trusted_slowly(digits_served: Served) -> None:
@@ -170,14 +157,12 @@ async def test_the_only_triton_of_a_class_is_killed_and_the_class_is_trusted_slo
         print(f"{name}: ready again after {time.time() - start:.1f} s")  # noqa: T201
         took = await digits_served.until(grown, within=240)
         print(f"{name}: in full traffic {took:.0f} s later; weights {seen}")  # noqa: T201
-        summary = load.summary()
     assert took > 120
     assert seen == sorted(seen), "it grows by steps and never falls"
-    print(summary, *load.failures(since=start)[:5], sep="\n")  # noqa: T201
     after = only_pod(await digits_served.look(), name)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert restarts(after) == restarts(before) + 1, "it was this Triton that died"
-    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
+    assert lost(load) == (0, 0, 0)
 
 
 @dataclass

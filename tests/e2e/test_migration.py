@@ -7,20 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from e2e.conftest import Served, ready_everywhere, serving_everywhere
+from e2e.conftest import Served, lost, ready_everywhere, serving_everywhere
 from kit.cluster import CLASS_LABEL, View, device, kubectl
-from kit.load import Load
 
 GPU, FPGA = "gpu-l4", "fpga-u250"
 EVACUATE = "heteroserve.dev/evacuate"
-
-
-def lost(load: Load) -> tuple[int, int, int]:
-    """Requests that failed, were answered wrongly, or never; printed for whoever looks."""
-    summary = load.summary()
-    print(summary, *load.failures()[:5], sep="\n")  # noqa: T201
-    assert summary.sent > 300
-    return summary.failed, summary.wrong, summary.pending
 
 
 @contextlib.asynccontextmanager
@@ -64,7 +55,7 @@ async def test_a_cordoned_node_is_left_before_anybody_evicts(digits_served: Serv
             took = await digits_served.until(moved, within=120)
             print(f"moved off the cordoned node within {took:.1f} s")  # noqa: T201
             await asyncio.sleep(3)
-        assert lost(load) == (0, 0, 0)
+    assert lost(load) == (0, 0, 0)
     assert least > 0, "the class was in the traffic all the time"
 
 
@@ -81,7 +72,7 @@ async def test_a_whole_class_is_evacuated_and_says_when_it_is_safe(digits_served
             assert view.weights[GPU] == 0
             assert not view.nodes(GPU)
         await digits_served.until(serving_everywhere, within=120)
-        assert lost(load) == (0, 0, 0)
+    assert lost(load) == (0, 0, 0)
 
 
 async def test_a_pod_with_a_broken_device_is_out_of_the_traffic_and_replaced(digits_served: Served) -> None:
@@ -105,7 +96,7 @@ async def test_a_pod_with_a_broken_device_is_out_of_the_traffic_and_replaced(dig
         finally:
             for name in states:
                 await device(node, name, "healthy")
-        assert lost(load) == (0, 0, 0)
+    assert lost(load) == (0, 0, 0)
 
 
 async def pods(served: Served, name: str) -> set[str]:
@@ -125,7 +116,7 @@ async def test_the_only_pod_deleted_by_force_takes_no_request_with_it(digits_ser
         await kubectl("-n", digits_served.namespace, "delete", "pod", *selector, "--force", "--grace-period=0")
         await digits_served.until(ready_everywhere, within=60)
         await asyncio.sleep(16)  # as long as a gateway waits for the addresses of what it takes for a new backend
-        assert lost(load) == (0, 0, 0)
+    assert lost(load) == (0, 0, 0)
 
 
 async def test_weights_set_by_hand_win_until_they_are_taken_back(digits_served: Served) -> None:
@@ -136,7 +127,7 @@ async def test_weights_set_by_hand_win_until_they_are_taken_back(digits_served: 
     await digits_served.until(lambda view: {n: w for n, w in view.weights.items() if w} == by_hand, within=10)
     async with digits_served.load(40) as load:
         await asyncio.sleep(20)
-        assert lost(load) == (0, 0, 0)
+    assert lost(load) == (0, 0, 0)
     await digits_served.apply()
     await digits_served.until(serving_everywhere, within=60)
 
@@ -155,4 +146,4 @@ async def test_a_drill_takes_a_class_out_of_the_traffic_and_puts_it_back(digits_
         assert drill.returncode == 0
         print(f"out of the traffic after {took:.1f} s")  # noqa: T201
         await digits_served.until(serving_everywhere, within=90)
-        assert lost(load) == (0, 0, 0)
+    assert lost(load) == (0, 0, 0)

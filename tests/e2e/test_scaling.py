@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from e2e.conftest import Served
+from e2e.conftest import Served, lost
 from kit.cluster import View, kubectl
 
 GROWN_SECONDS = 45.0
@@ -29,9 +29,7 @@ async def test_replicas_follow_the_load_up_and_down_without_a_lost_request(digit
         gone = await digits_served.until(lambda view: wanted(view) < most, within=120)
         print(f"first replica removed {gone:.1f} s after the load fell")  # noqa: T201
         await asyncio.sleep(30)  # until the last of them has left
-        summary = load.summary()
-    print(summary)  # noqa: T201
-    assert (summary.failed, summary.wrong) == (0, 0), load.failures()[:5]
+    assert lost(load) == (0, 0, 0)
 
 
 async def test_without_metrics_nothing_is_removed_and_the_cause_is_told(digits_served: Served) -> None:
@@ -45,7 +43,7 @@ async def test_without_metrics_nothing_is_removed_and_the_cause_is_told(digits_s
         await digits_served.apply()  # minReplicas 1 again: without metrics the second replica stays all the same
         async with digits_served.load(20) as load:
             await asyncio.sleep(30)
-            assert load.summary().failed == 0
+        assert lost(load) == (0, 0, 0)
         view = await digits_served.look()
         assert view.classes["cpu-x86"]["replicas"] == 2
         assert view.classes["cpu-x86"]["reason"] == "HeldWithoutMetrics"

@@ -147,6 +147,21 @@ def test_the_rate_changes_at_once_even_from_a_pause() -> None:
     assert counts[3] == pytest.approx(10, abs=1)
 
 
+@pytest.mark.parametrize(("within_seconds", "want"), [(1.0, 0), (0.1, 2)])
+def test_the_end_of_a_load_is_that_of_its_last_request(within_seconds: float, want: int) -> None:
+    async def work() -> tuple[int, records.Summary]:
+        running = load.Load([FakeAsker(seconds=0.25)], QUESTIONS, rate=10, arrivals="constant")
+        task = asyncio.create_task(running.run(60.0))
+        await asyncio.sleep(1.01)
+        left = await running.finish(within_seconds)
+        task.cancel()
+        return left, running.summary()
+
+    left, summary = virtually(work())
+    assert (left, summary.pending, summary.sent) == (want, want, 10)
+    assert (summary.failed, summary.wrong) == (0, 0)
+
+
 def test_a_window_holds_what_was_due_in_it_with_the_unanswered() -> None:
     async def work() -> tuple[records.Summary, list[records.Sample]]:
         running = load.Load([FakeAsker(seconds=0.55)], QUESTIONS, rate=10, arrivals="constant")

@@ -151,9 +151,5 @@ def mixed(target: client.Target) -> list[client.Asker]:
 
 async def finished(load: Load) -> None:
     """No new request, and the end of every one that is on its way."""
-    load.set_rate(0)
-    end = time.monotonic() + 2 * REQUEST_SECONDS
-    while pending := load.summary().pending:
-        if time.monotonic() > end:
-            raise UsageError(f"{pending} requests have no end: this trial says nothing")
-        await asyncio.sleep(LOOK_SECONDS)
+    if pending := await load.finish(2 * REQUEST_SECONDS):
+        raise UsageError(f"{pending} requests have no end: this trial says nothing")
