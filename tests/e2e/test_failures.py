@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import time
 from collections.abc import AsyncIterator
@@ -182,7 +183,7 @@ class Large:
         body = json.dumps({"inputs": [tensor]}).ljust(size).encode()
         headers = {"Host": f"{served.namespace}.test", "Content-Type": "application/json"}
         while (start := time.monotonic()) < end:
-            async with session.post(url, data=body, headers=headers) as answer:
+            async with session.post(url, data=io.BytesIO(body), headers=headers) as answer:
                 text = await answer.text()
             self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - start)
             self.answered += 1
