@@ -277,6 +277,8 @@ def test_i9_lost_pods_that_are_gone_from_record_are_not_asked_for_any_more(snaps
         (done := carried_out(snapshot, plan)), pods=tuple(replace(p, terminating=health.lost(p)) for p in done.pods)
     )
     bounds = builders.by_name(snapshot.deployment.classes)
+    gone = {p.name for p in evicted.pods if p.terminating}
     for c in decide(evicted).classes:
+        assert not gone.intersection(d.pod for d in c.departures)
         if c.render:
             assert c.replicas <= bounds[c.name].max_replicas + len(c.departures) or c.why is Why.DRAINING
