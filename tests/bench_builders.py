@@ -14,7 +14,9 @@ EVEN = Turn(after=-20, weights={"cpu": 50, "gpu": 50})
 
 
 def moments(**changed: float | None) -> Moments:
-    known: dict[str, Any] = {"injected": 0.2, "returned": None, "suspicion": 0.8, "weights_patched": 1.0}
+    # what was never in force was never patched, unless a test says otherwise
+    patched = 1.0 if changed.get("weights_in_force", 1.0) is not None else None
+    known: dict[str, Any] = {"injected": 0.2, "returned": None, "suspicion": 0.8, "weights_patched": patched}
     more = {"last_to_dead": 0.5, "weights_in_force": 1.0, "capacity_restored": 9.0, "ended": 20.0}
     return Moments(**{**known, **more, **changed})
 
@@ -78,12 +80,14 @@ def victim(*pods: Pod, whole: bool = False) -> Victim:
     return Victim(class_name=pods[0].class_name, pods=pods, whole=whole)
 
 
-def pod(of: Pod, *, is_ready: bool = True, restarts: int = 0, leaving: bool = False) -> JSON:
+def pod(
+    of: Pod, *, is_ready: bool = True, restarts: int = 0, leaving: bool = False, labels: Mapping[str, str] | None = None
+) -> JSON:
     """The pod as the API server shows it."""
     return {
         "metadata": {
             "name": of.name,
-            "labels": {"heteroserve.dev/class": of.class_name},
+            "labels": {"heteroserve.dev/class": of.class_name, **(labels or {})},
             **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if leaving else {}),
         },
         "spec": {
@@ -107,12 +111,22 @@ def status(
     decisions: Sequence[JSON] = (),
     conditions: Mapping[str, str] | None = None,
     weights: Mapping[str, int] | None = None,
+    reason: str = "Because",
+    message: str = "",
+    capacity: Mapping[str, float] | None = None,
     **ready: int,
 ) -> JSON:
-    listed = [{"type": kind, "status": state, "reason": "Because"} for kind, state in (conditions or {}).items()]
-    shares = weights or {}
-    names = dict.fromkeys((*ready, *shares))
-    classes = [{"name": name, "ready": ready.get(name, 0), "weight": shares.get(name, 0)} for name in names]
+    """A deployment's status; `reason` and `message` are those of all its conditions."""
+    listed = [
+        {"type": kind, "status": state, "reason": reason, "message": message}
+        for kind, state in (conditions or {}).items()
+    ]
+    shares, carried = weights or {}, {name: {"capacity": rps} for name, rps in (capacity or {}).items()}
+    names = dict.fromkeys((*ready, *shares, *carried))
+    classes = [
+        {"name": name, "ready": ready.get(name, 0), "weight": shares.get(name, 0), **carried.get(name, {})}
+        for name in names
+    ]
     return {"status": {"decisions": list(decisions), "conditions": listed, "classes": classes}}
 
 

@@ -153,16 +153,25 @@ def askers(target: Target, protocol: str) -> list[Asker]:
     return [kind(target) for kind in ASKERS[protocol]]
 
 
-def reason(error: Exception) -> str:
-    """What went wrong with one question, in a line that groups with its like."""
+def reason(error: BaseException) -> str:
+    """What went wrong with one question, in a line that groups with its like. Knows something to say of any error."""
+    try:
+        lines = _words(error).strip().splitlines()
+    except Exception:  # noqa: BLE001  # an error that cannot tell of itself must not become another one
+        lines = []
+    return lines[0] if lines else type(error).__name__
+
+
+def _words(error: BaseException) -> str:
     match error:
         case InferenceServerException():
-            status = (error.status() or "").removeprefix("StatusCode.")
-            text = error.debug_details() if "decoding the response" in error.message() else error.message()
-            return f"{status} {text}".strip().splitlines()[0]
+            status = str(error.status() or "").removeprefix("StatusCode.")
+            message = str(error.message() or "")
+            text = str(error.debug_details() or "") if "decoding the response" in message else message
+            return f"{status} {text}"
         case TimeoutError():
             return "timeout"
         case aiohttp.ClientError() | OSError():
-            return f"{type(error).__name__} {error}".strip()
+            return f"{type(error).__name__} {error}"
         case _:
             return repr(error)

@@ -27,6 +27,7 @@ READY_SECONDS = 120.0
 GROWN_SECONDS = 45.0
 MOVED_SECONDS = 90.0
 BACK_SECONDS = 180.0
+FINISH_SECONDS = 10.0
 DEAD_CLASS = "gpu-l4"
 LOG_WIDTH = 150
 
@@ -87,6 +88,7 @@ async def demo(rate: float) -> int:
         running = asyncio.create_task(load.run(3600))
         try:
             await under_load(story, load, rate)
+            await load.finish(FINISH_SECONDS)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)

@@ -66,7 +66,7 @@ class Load:
         self._changed.set()
 
     async def run(self, seconds: float) -> records.Summary:
-        """Send for so long, wait for the last answers, and sum up. Cancelling it abandons what is in flight."""
+        """Send for so long, wait for the last answers, and sum up. Cancelling it fails what is in flight."""
         now = asyncio.get_running_loop().time
         self._epoch = time.time() - now()
         end = now() + seconds
@@ -131,13 +131,15 @@ class Load:
         error, wrong = None, False
         try:
             wrong = (await asker.ask(question.image))[0] not in question.right
-        except Exception as failure:  # noqa: BLE001  # whatever it was, it is this request's result
+        except BaseException as failure:  # whatever it was, it is this request's result
             error = client.reason(failure)
+            if not isinstance(failure, Exception):
+                raise
         finally:
             del self._in_flight[number]
             if not self._in_flight:
                 self._idle.set()
-        self._record(asker, due, sent, now(), error=error, wrong=wrong)
+            self._record(asker, due, sent, now(), error=error, wrong=wrong)
 
     def _record(
         self, asker: client.Asker, due: float, sent: float, done: float, *, error: str | None, wrong: bool = False

@@ -1,8 +1,9 @@
-"""The file of trials: what is kept, what is held again, what several runs make together."""
+"""The file of trials: what is kept, what is held again, what several runs make together, and what is refused."""
 
+import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,38 @@ def test_merge(case: Merge) -> None:
     assert [trial.began for trial in book.merge(case.files)] == case.want_began
 
 
+REVISIONS = {
+    "nothing is there yet": ([], "abc", ""),
+    "the same": (["abc", "abc"], "abc", ""),
+    "another": (
+        ["abc", "abc"],
+        "def",
+        r"there are trials of abc \(2\), and this is def\. Name another file with -o, or",
+    ),
+    "several already": (["abc", "def"], "def", r"trials of abc \(1\), def \(1\), and this is def\."),
+    "several in files to merge": (["abc", "def"], "", r"trials of abc \(1\), def \(1\)\. .* --mix-revisions"),
+    "one in files to merge": (["abc", "abc"], "", ""),
+    "the same with changes": (["abc"], "abc+changes", r"trials of abc \(1\), and this is abc\+changes\."),
+}
+
+
+@pytest.mark.parametrize(("given", "now", "want"), REVISIONS.values(), ids=REVISIONS.keys())
+def test_a_file_is_of_one_revision_or_knowingly_mixed(given: list[str], now: str, want: str) -> None:
+    trials = [replace(trial(), revision=revision) for revision in given]
+    book.agree(trials, mix=True, now=now)
+    with pytest.raises(UsageError, match=want) if want else contextlib.nullcontext():
+        book.agree(trials, mix=False, now=now)
+
+
+def test_a_second_run_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "build" / "bench.json"
+    told = r"another run writes to .*bench\.json: .* name another file with -o"
+    with book.alone(file), book.alone(tmp_path / "other.json"), pytest.raises(UsageError, match=told):
+        book.alone(file).__enter__()
+    with book.alone(file):
+        pass  # the first one has ended
+
+
 @dataclass
 class Holder:
     """Holds trials without a cluster; some of them end badly."""
@@ -114,6 +147,17 @@ async def test_a_trial_that_cannot_be_held_does_not_stop_the_others(tmp_path: Pa
     assert await holder.run(file) == 1
     assert [t.number for t in book.read(file)] == [1, 3]
     assert "  could not be held: the deployment is not at rest" in holder.said
+
+
+async def test_a_trial_that_was_not_held_to_its_end_is_done(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    await Holder().run(file)
+    first, *others = book.read(file)
+    book.write(file, [replace(first, broken="no API server"), *others], [])
+    again = Holder()
+    await again.run(file)
+    assert again.held == []
+    assert book.read(file)[0].broken == "no API server"
 
 
 async def test_another_rate_is_another_question(tmp_path: Path) -> None:

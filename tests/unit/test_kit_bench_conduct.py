@@ -1,28 +1,27 @@
-"""A trial around its fault: undone whatever happens, and from its beginning to its record."""
+"""A trial around its fault: undone whatever happens, and what went wrong is known."""
 
 import asyncio
-import contextlib
 import dataclasses
+import os
 import random
-import time
-from collections.abc import AsyncIterator
-from typing import Self
+import signal
+from collections.abc import Callable
 
 import pytest
 
-from bench_builders import FAULT_AT, history, pod, status, struck, victim
-from kit import cluster, digits
-from kit.bench import conduct, stage, verdict, witness
+from bench_builders import FAULT_AT, history, seen, status, victim
+from heteroserve.errors import Retry
+from kit import cluster
+from kit.bench import conduct, runs
 from kit.bench.conduct import Pace
+from kit.bench.course import Course
 from kit.bench.faults.base import Fault, Scene
-from kit.bench.history import History, Seen
-from kit.bench.levers import Levers
-from kit.bench.schedule import Case
-from kit.bench.victim import Scope
-from kit.client import Target
+from kit.bench.history import History, never
+from kit.bench.levers import Levers, together
+from kit.bench.victim import Scope, Victim
 from kit.errors import UsageError
-from kit.load import Load
 
+Over = Callable[[History, Victim, float], bool]
 NO_PACE = Pace(before=0, after=0)
 
 
@@ -49,28 +48,68 @@ def fault_that(done: list[str], error: BaseException | None, *, least: float = 0
     return Fault(name="x", told="", scope=Scope.NODE, inject=inject, restore=restore, least=least, most=most)
 
 
-INTERRUPTED = {
-    "somebody presses Ctrl-C": asyncio.CancelledError(),
-    "the fault's command fails": UsageError("podman kill"),
-    "nobody expected this": ValueError("nonsense"),
+WRONG = {
+    "the fault's command fails": (UsageError("kubectl drain: timed out"), "kubectl drain: timed out"),
+    "the API server is away": (Retry("ApiUnavailable", "no answer"), "no answer"),
+    "a program is missing": (FileNotFoundError(2, "nothing there"), "FileNotFoundError [Errno 2] nothing there"),
+    "nobody expected this": (ValueError("nonsense"), "ValueError('nonsense')"),
 }
 
 
-@pytest.mark.parametrize("error", INTERRUPTED.values(), ids=INTERRUPTED.keys())
-async def test_a_fault_is_undone_whatever_happens(error: BaseException) -> None:
+@pytest.mark.parametrize(("error", "want"), WRONG.values(), ids=WRONG.keys())
+async def test_what_goes_wrong_breaks_the_trial_and_the_fault_is_undone(error: Exception, want: str) -> None:
     done: list[str] = []
-    with pytest.raises(type(error)):
-        await conduct._struck(NO_PACE, fault_that(done, error), scene(), history())
+    course = Course()
+    await conduct._struck(course, NO_PACE, fault_that(done, error), scene(), history())
     assert done == ["inject", "restore"]
+    assert course.broken == want
+    times = course.times()
+    assert times.load_at >= times.fault_at <= times.injected == times.mending <= times.mended
+
+
+async def test_a_fault_is_undone_when_somebody_presses_ctrl_c() -> None:
+    done: list[str] = []
+    with pytest.raises(asyncio.CancelledError):
+        await conduct._struck(Course(), NO_PACE, fault_that(done, asyncio.CancelledError()), scene(), history())
+    assert done == ["inject", "restore"]
+
+
+async def test_a_fault_that_cannot_be_undone_breaks_the_trial_and_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    async def restore(_: Scene) -> None:
+        raise UsageError("not Ready within 120 s")
+
+    course = Course()
+    fault = dataclasses.replace(fault_that([], UsageError("kubectl")), restore=restore)
+    await conduct._struck(course, NO_PACE, fault, scene(), history())
+    assert course.broken == "kubectl; the fault could not be undone: not Ready within 120 s"
+    assert "not Ready within 120 s" in capsys.readouterr().err
 
 
 async def test_a_fault_is_undone_when_the_trial_is_cancelled_while_it_lasts() -> None:
     done: list[str] = []
-    trial = asyncio.create_task(conduct._struck(NO_PACE, fault_that(done, None, most=60), scene(), history()))
+    fault = fault_that(done, None, most=60)
+    trial = asyncio.create_task(conduct._struck(Course(), NO_PACE, fault, scene(), history()))
     await asyncio.sleep(0.01)
     trial.cancel()
     await asyncio.gather(trial, return_exceptions=True)
     assert done == ["inject", "restore"]
+
+
+async def test_undoing_a_fault_goes_to_its_end_when_the_trial_is_cancelled_meanwhile() -> None:
+    done: list[str] = []
+
+    async def restore(_: Scene) -> None:
+        for node in ("worker3", "worker4"):
+            await asyncio.sleep(0.01)
+            done.append(node)
+
+    fault = dataclasses.replace(fault_that(done, None), restore=restore)
+    trial = asyncio.create_task(conduct._struck(Course(), NO_PACE, fault, scene(), history()))
+    while not done:  # noqa: ASYNC110 -- nobody tells of a list's growth
+        await asyncio.sleep(0)
+    trial.cancel()
+    assert isinstance((await asyncio.gather(trial, return_exceptions=True))[0], asyncio.CancelledError)
+    assert done == ["inject", "worker3", "worker4"]
 
 
 async def test_a_fault_lasts_until_what_it_waits_for_is_seen() -> None:
@@ -78,9 +117,44 @@ async def test_a_fault_lasts_until_what_it_waits_for_is_seen() -> None:
     fault = fault_that(done, None, most=60)
     asked = iter([False, False, True])
     fault = dataclasses.replace(fault, over=lambda *_: next(asked))
-    times = await conduct._struck(NO_PACE, fault, scene(), history())
+    course = Course()
+    await conduct._struck(course, NO_PACE, fault, scene(), history())
+    times = course.times()
     assert done == ["inject", "restore"]
     assert times.fault_at <= times.injected <= times.mending <= times.mended
+    assert (course.came, course.broken) == (True, "")
+
+
+WAITS = {
+    "it came": (lambda *_: True, Pace(), True),
+    "it never came": (lambda *_: False, Pace(), False),
+    "nothing is waited for": (never, Pace(), None),
+    "a brief trial waits for the weights alone": (lambda *_: False, Pace(brief=True), None),
+}
+
+
+@pytest.mark.parametrize(("over", "pace", "want"), WAITS.values(), ids=WAITS.keys())
+async def test_whether_it_came_is_known(over: Over, pace: Pace, want: bool | None) -> None:  # noqa: FBT001
+    looked = history(
+        deployments=[seen(-1, status(weights={"gpu": 50, "cpu": 50})), seen(1, status(weights={"gpu": 20, "cpu": 80}))]
+    )
+    fault = dataclasses.replace(fault_that([], None, most=0.01), over=over)
+    assert await conduct._stays(pace, fault, scene(), looked, FAULT_AT) is want
+
+
+async def test_what_is_done_at_once_has_ended_before_an_error_is_told() -> None:
+    done: list[str] = []
+
+    async def slow() -> None:
+        await asyncio.sleep(0.01)
+        done.append("slow")
+
+    async def fails() -> None:
+        raise UsageError("at once")
+
+    with pytest.raises(UsageError, match="at once"):
+        await together(fails(), slow())
+    assert done == ["slow"]
 
 
 async def test_a_command_that_was_begun_ends_before_it_is_undone(
@@ -103,85 +177,20 @@ async def test_a_command_that_was_begun_ends_before_it_is_undone(
     assert done == ["ended"]
 
 
-def test_the_load_is_a_third_each() -> None:
-    askers = conduct.mixed(Target(http="h:1", grpc="h:1"))
-    assert [(a.protocol, a._target.fresh_connections) for a in askers] == [  # type: ignore[attr-defined]
-        ("http", False),
-        ("http-fresh", True),
-        ("grpc", False),
-    ]
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_every_signal_to_end_undoes_the_fault_and_a_second_one_does_not_cut_that_short(
+    which: signal.Signals,
+) -> None:
+    done: list[str] = []
 
+    async def restore(_: Scene) -> None:
+        os.kill(os.getpid(), which)
+        await asyncio.sleep(0.01)
+        done.append("restore")
 
-async def test_a_request_without_an_end_spoils_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conduct, "REQUEST_SECONDS", 0.0)
-    load = Load([], [], rate=1)
-    load._in_flight, load._epoch = {1: FAULT_AT}, 0.0
-    with pytest.raises(UsageError, match="1 requests have no end"):
-        await conduct.finished(load)
-
-
-class Answers:
-    """Knows every digit, at once."""
-
-    protocol = "http"
-
-    async def ask(self, images: object) -> list[int]:
-        return [7]
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return
-
-    async def statistics(self) -> tuple[int, int]:
-        return 0, 0
-
-
-async def test_a_trial_from_its_beginning_to_its_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    only = struck("fpga-1", "fpga", "worker5")
-    commands: list[str] = []
-    looked = history()
-
-    async def run(*command: str, stdin: str = "") -> str:
-        """The fault's command, and what the cluster shows of it."""
-        commands.append(" ".join(command).rpartition("/")[2])
-        now = time.time()
-        looked.deployments.append(Seen(now + 0.01, status(fpga=0, weights={"fpga": 0, "cpu": 100})))
-        looked.deployments.append(Seen(now + 0.02, status(fpga=1, weights={"fpga": 0, "cpu": 100})))
-        looked.pods += [Seen(now + 0.01, pod(only, is_ready=False)), Seen(now + 0.02, pod(only, restarts=1))]
-        return ""
-
-    class Placed(stage.Stand):
-        async def at_rest(self) -> stage.Stage:
-            return stage.Stage(
-                namespace="ns",
-                manifest={"metadata": {"name": "digits"}},
-                target=Target(http="h:1", grpc="h:1"),
-                pods=[only],
-                weights={},
-                gateway=None,
-            )
-
-    @contextlib.asynccontextmanager
-    async def watching(*_: object) -> AsyncIterator[History]:
-        now = time.time()
-        looked.pods.append(Seen(now, pod(only)))
-        looked.deployments.append(Seen(now, status(fpga=1, weights={"fpga": 20, "cpu": 80})))
-        yield looked
-
-    monkeypatch.setattr(witness, "watching", watching)
-    monkeypatch.setattr(conduct, "mixed", lambda _: [Answers()])
-    monkeypatch.setattr(conduct, "BRIEF_SECONDS", 0.0)
-    monkeypatch.setattr(digits, "questions", lambda: [digits.Question(None, frozenset({7}), 7)])  # type: ignore[arg-type]
-    bench = conduct.Bench(levers=Levers(run), revision="abc", pace=Pace(before=0.05, after=0.05, brief=True))
-    stand = Placed(None, bench.levers, "operator", "g:1")  # type: ignore[arg-type]  # nobody looks
-    case = Case(fault="only-pod-killed", number=1, seed=11)
-    monkeypatch.setattr(random.Random, "random", lambda _: 0.05)
-    done = await conduct.trial(bench, stand, case, 200.0)
-    assert commands == ["node.sh exec worker5 ctr -n k8s.io tasks kill --signal SIGKILL id-fpga-1"]
-    assert (done.failed, done.wrong, done.struck_class, done.struck) == (0, 0, "fpga", ["fpga-1 on worker5"])
-    assert done.sent == done.protocols["http"] > 0
-    assert done.seconds.weights_in_force == pytest.approx(0.01, abs=0.2)
-    assert done.seconds.capacity_restored is not None
-    assert verdict.breaches(done) == []
+    fault = dataclasses.replace(fault_that(done, None, most=60), restore=restore)
+    asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), which)
+    # the KeyboardInterrupt would end pytest's own loop on its way
+    with pytest.raises(KeyboardInterrupt), runs.interrupted():
+        await conduct._struck(Course(), NO_PACE, fault, scene(), history())
+    assert done == ["inject", "restore"]

@@ -99,6 +99,7 @@ ENVOY = "kubectl -n envoy-gateway-system"
 GONE = "wait pod -l control-plane=envoy-gateway --for=delete --timeout=60s"
 PROMETHEUS = "kubectl -n monitoring scale deployment/prometheus --replicas={}"
 RESTORE = ["node.sh restore worker3"]
+REMOVE = "kubectl delete nodes -l heteroserve.dev/bench=fake --ignore-not-found"
 CASES = {
     "node-killed": Case(["node.sh kill worker3"], RESTORE),
     "node-frozen": Case(["node.sh freeze worker3"], RESTORE),
@@ -227,18 +228,42 @@ def test_so_many_fake_nodes_that_45_percent_of_all_go(real: int, want: int) -> N
 async def test_nodes_that_are_only_objects_come_turn_bad_and_go() -> None:
     six, fakes = "\n".join(f"node/{n}" for n in range(6)), "node/bench-fake-0\nnode/bench-fake-1\n"
     machine = Machine({"bench=fake -o name": fakes, "get nodes": six})
-    there = scene(machine, Victim())
+    there = scene(machine)
     fault = FAULTS["nodes-gone"]
     await fault.prepare(there)
     made = list(yaml.safe_load_all(machine.inputs[0]))
     assert [node["metadata"]["name"] for node in made] == [f"bench-fake-{n}" for n in range(5)]
+    machine.commands, before = [], machine.commands
     await fault.inject(there)
+    assert "node.sh freeze worker3" in machine.commands, "a real one goes as well"
+    machine.commands = before + machine.commands
     patched = [command for command in machine.commands if "patch" in command]
     assert [command.split()[2] for command in patched] == ["node/bench-fake-0", "node/bench-fake-1"] * 2
     conditions = [json.loads(c.split(" -p ")[1])["status"]["conditions"][0]["status"] for c in patched]
     assert conditions == ["True", "True", "False", "False"]
     await fault.restore(there)
-    assert machine.commands[-1] == "kubectl delete nodes -l heteroserve.dev/bench=fake --ignore-not-found"
+    # while the real one is silent the others have to keep the view in doubt
+    assert machine.commands[-2:] == [*RESTORE, REMOVE]
+
+
+BOTH = victim(struck(), SECOND, whole=True)
+INCOMPLETE: dict[str, tuple[str, Victim, list[str]]] = {
+    "class-frozen": ("restore worker3", BOTH, ["node.sh restore worker3", "node.sh restore worker4"]),
+    "nodes-gone": ("restore worker3", victim(), [*RESTORE, REMOVE]),
+    "kubelet-stopped": ("systemctl", victim(), CASES["kubelet-stopped"].want_restored),
+    "device-unhealthy": ("gpu-0", victim(), CASES["device-unhealthy"].want_restored),
+    "api-server-stopped": ("sh -ec", victim(), [API_BACK[0], *RESTORE]),
+}
+
+
+@pytest.mark.parametrize(("name", "fails", "struck_by", "want"), [(k, *v) for k, v in INCOMPLETE.items()])
+async def test_everything_is_undone_even_if_one_thing_cannot_be(
+    name: str, fails: str, struck_by: Victim, want: list[str]
+) -> None:
+    machine = Machine(fails=fails)
+    with pytest.raises(UsageError, match=fails):
+        await FAULTS[name].restore(scene(machine, struck_by))
+    assert machine.commands == want
 
 
 async def test_a_taint_that_never_came_is_not_taken_away() -> None:

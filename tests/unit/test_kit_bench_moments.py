@@ -12,48 +12,6 @@ from kit.bench.moments import Wanted
 from kit.bench.trial import Traffic, Turn
 from kit.bench.victim import Victim
 
-CALM = status(gpu=2, cpu=2, conditions={"Ready": "True"})
-DECISION = {"time": "t1", "reason": "FailingOver", "class": "gpu", "to": "weight 0"}
-EVENT = {"reportingController": "heteroserve.dev/operator", "reason": "PodsSuspect", "note": "pod gpu-1"}
-
-
-@dataclass(frozen=True, slots=True)
-class Suspicion:
-    deployments: Sequence[Seen]
-    want: tuple[float | None, str]
-    events: Sequence[Seen] = ()
-
-
-SUSPICIONS = {
-    "nothing was ever seen": Suspicion([], (None, "")),
-    "nothing changed": Suspicion([seen(-1, CALM), seen(1, CALM)], (None, "")),
-    "a decision": Suspicion(
-        [seen(-1, CALM), seen(2, status(gpu=2, cpu=2, conditions={"Ready": "True"}, decisions=[DECISION]))],
-        (FAULT_AT + 2, "decision FailingOver at t1: gpu weight 0"),
-    ),
-    "a decision from before says nothing": Suspicion(
-        [seen(-1, status(gpu=2, decisions=[DECISION])), seen(1, status(gpu=2, decisions=[DECISION]))], (None, "")
-    ),
-    "a condition": Suspicion(
-        [seen(-1, CALM), seen(1, status(gpu=2, cpu=2, conditions={"Ready": "False"}))],
-        (FAULT_AT + 1, "condition Ready=False Because"),
-    ),
-    "a replica less": Suspicion([seen(-1, status(gpu=2)), seen(1.5, status(gpu=1))], (FAULT_AT + 1.5, "gpu: 1 ready")),
-    "an Event before the status": Suspicion(
-        [seen(-1, status(gpu=2)), seen(1.5, status(gpu=1))],
-        (FAULT_AT + 0.7, "Event PodsSuspect: pod gpu-1"),
-        [seen(0.7, EVENT)],
-    ),
-    "an Event from before, and somebody else's": Suspicion(
-        [seen(-1, CALM)], (None, ""), [seen(-0.5, EVENT), seen(1, EVENT | {"reportingController": "kubelet"})]
-    ),
-}
-
-
-@pytest.mark.parametrize("case", SUSPICIONS.values(), ids=SUSPICIONS.keys())
-def test_first_suspicion(case: Suspicion) -> None:
-    assert moments.suspicion(history(deployments=case.deployments, events=case.events), FAULT_AT) == case.want
-
 
 def turns(*steps: tuple[float, int]) -> list[Turn]:
     return [Turn(after=after, weights={"gpu": gpu, "cpu": 100 - gpu}) for after, gpu in steps]
@@ -111,7 +69,7 @@ def test_changes_of_direction_within_ten_minutes(steps: list[tuple[float, int]],
 
 
 ONE = struck()
-BEFORE = hits(-1, a1=100, a2=100)
+BEFORE = hits(-0.5, a1=100, a2=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +79,36 @@ class Last:
     pods: Sequence[Seen] = (seen(-9, pod(ONE)),)
     planned: bool = False
     end: float = 20.0
+    patched: float | None = 1.0
+    """From when on a second more is looked."""
 
 
+QUIET = [hits(step / 2, a1=104, a2=150) for step in range(2, 8)]
 LAST = {
     "nobody looked": Last([], None),
-    "nothing went there any more": Last([BEFORE, hits(1, a1=100, a2=150)], 0.0),
-    "the last of some": Last([BEFORE, hits(0.2, a1=103), hits(0.4, a1=104), hits(0.6, a1=104)], 0.4),
-    "what came after the repair went to the living": Last([BEFORE, hits(0.2, a1=103), hits(21, a1=200)], 0.2),
+    "nobody looked right before": Last([hits(-1.5, a1=100), hits(0.2, a1=103), *QUIET], None),
+    "nobody looked before": Last([hits(0.2, a1=103), *QUIET], None),
+    "nobody looked for a while": Last([BEFORE, hits(0.2, a1=103), hits(1.5, a1=104), hits(2.1, a1=104)], None),
+    "nobody looked any more when the weights had moved": Last([BEFORE, hits(0.2, a1=103), hits(0.9, a1=104)], None),
+    "nobody looked for a while, long after": Last([BEFORE, hits(0.4, a1=104), *QUIET, hits(9, a1=104)], 0.4),
+    "the weights never moved: until the repair": Last(
+        [BEFORE, hits(0.4, a1=104), *QUIET, hits(9, a1=104)], None, patched=None
+    ),
+    "a short fault": Last([BEFORE, hits(0.2, a1=103), hits(0.7, a1=103)], 0.2, end=0.5),
+    "nothing went there any more": Last([BEFORE, *(hits(step / 2, a1=100) for step in range(5))], 0.0),
+    "the last of some": Last([BEFORE, hits(0.2, a1=103), hits(0.4, a1=104), hits(0.6, a1=104), *QUIET], 0.4),
+    "what came after the repair went to the living": Last([BEFORE, hits(0.2, a1=104), *QUIET, hits(21, a1=200)], 0.2),
     "so did what came after a restart": Last(
-        [BEFORE, hits(0.2, a1=103), hits(3, a1=120)],
+        [BEFORE, hits(0.2, a1=104), *QUIET, hits(3.6, a1=120)],
         0.2,
         [seen(-9, pod(ONE)), seen(1, pod(ONE, is_ready=False)), seen(2, pod(ONE, restarts=1))],
     ),
     "a restart that was too fast to be seen as unready": Last(
-        [BEFORE, hits(0.2, a1=103), hits(3, a1=120)], 0.2, [seen(-9, pod(ONE)), seen(1, pod(ONE, restarts=1))]
+        [BEFORE, hits(0.2, a1=104), *QUIET, hits(3.6, a1=120)], 0.2, [seen(-9, pod(ONE)), seen(1, pod(ONE, restarts=1))]
     ),
-    "a planned change that took nothing away": Last([BEFORE, hits(1, a1=120)], None, planned=True),
+    "a planned change that took nothing away": Last([BEFORE, *QUIET], None, planned=True),
     "a planned change: until the pod leaves": Last(
-        [BEFORE, hits(1, a1=120), hits(2, a1=120)],
+        [BEFORE, hits(0.4, a1=100), *QUIET],
         1.0,
         [seen(-9, pod(ONE)), seen(1.5, pod(ONE, leaving=True))],
         planned=True,
@@ -150,13 +120,13 @@ LAST = {
 def test_last_request_to_the_dead(case: Last) -> None:
     seen_so_far = history(hits=case.hits, pods=case.pods)
     end = FAULT_AT + case.end
-    last = moments.last_to_dead(seen_so_far, victim(ONE), FAULT_AT, end, planned=case.planned)
+    last = moments.last_to_dead(seen_so_far, victim(ONE), FAULT_AT, end, planned=case.planned, patched=case.patched)
     assert last == (None if case.want is None else pytest.approx(case.want))
 
 
 IN_FORCE = {
     "never patched": (None, 0.5, None),
-    "not known what the gateway did": (1.0, None, 1.0),
+    "not known what the gateway did": (1.0, None, None),
     "the gateway was faster": (1.0, 0.4, 1.0),
     "the gateway was slower": (1.0, 1.3, 1.3),
 }
@@ -225,6 +195,17 @@ def test_planned_changes_are_over_when_the_pods_are_gone(
     want: bool,  # noqa: FBT001
 ) -> None:
     assert over(history(pods=pods), victim(ONE, TWO), FAULT_AT) == want
+
+
+def test_what_survives_is_what_the_other_classes_carried_right_before() -> None:
+    told = [
+        seen(-9, status(capacity={"gpu": 60, "cpu": 5})),
+        seen(-1, status(capacity={"gpu": 60, "cpu": 30, "fpga": 20.5})),
+        seen(1, status(capacity={"gpu": 0, "cpu": 90})),
+    ]
+    assert moments.surviving(history(deployments=told), victim(ONE), FAULT_AT) == 50.5
+    assert moments.surviving(history(deployments=told[2:]), victim(ONE), FAULT_AT) is None
+    assert moments.surviving(history(deployments=[seen(-1, status(gpu=2, cpu=2))]), victim(ONE), FAULT_AT) is None
 
 
 def test_requests_per_class_and_second() -> None:

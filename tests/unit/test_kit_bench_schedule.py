@@ -1,6 +1,6 @@
 """Which trials are held, and how long that takes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -44,7 +44,14 @@ def test_what_is_left_depends_on_way_and_rate() -> None:
     assert schedule.left(cases, done, "operator", 60.0) == cases
 
 
-@pytest.mark.parametrize(("names", "want"), [("drain", ["drain"]), ("drain, node-killed", ["drain", "node-killed"])])
+CHOSEN = {
+    "one": ("drain", ["drain"]),
+    "two": ("drain, node-killed", ["drain", "node-killed"]),
+    "one twice has the same seeds": ("drain,node-killed, drain", ["drain", "node-killed"]),
+}
+
+
+@pytest.mark.parametrize(("names", "want"), CHOSEN.values(), ids=CHOSEN.keys())
 def test_chosen(names: str, want: list[str]) -> None:
     assert schedule.chosen(names) == want
 
@@ -56,6 +63,20 @@ def test_all_is_all() -> None:
 def test_an_unknown_fault_is_named_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match=r"no fault 'fire'; there are: node-killed, "):
         schedule.chosen("drain,fire")
+
+
+BY_RATE: dict[str, tuple[float | None, dict[float, list[str]]]] = {
+    "each its own": (None, {50.0: ["node-killed", "scale-down"], 5.0: ["drain"]}),
+    "the user's for all": (80.0, {80.0: ["node-killed", "drain", "scale-down"]}),
+}
+
+
+@pytest.mark.parametrize(("rate", "want"), BY_RATE.values(), ids=BY_RATE.keys())
+def test_a_fault_may_have_a_rate_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, rate: float | None, want: dict[float, list[str]]
+) -> None:
+    monkeypatch.setitem(FAULTS, "drain", replace(FAULTS["drain"], rate=5.0))
+    assert schedule.by_rate(["node-killed", "drain", "scale-down"], rate) == want
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from kit.bench import baselines, stage, witness
 from kit.bench.levers import Levers
 from kit.client import Target
-from kit.cluster import View
+from kit.cluster import CLASS_LABEL, View
 from kit.errors import UsageError
 
 
@@ -151,6 +151,12 @@ async def test_trials_share_a_deployment_that_is_cleared_afterwards(monkeypatch:
         assert first.target.host == f"{first.namespace}.test"
         assert first.weights == {"cpu": 34, "gpu": 66}
         assert await stand.at_rest() == first
+        await stand.again()
+        looked = len(fake.commands)
+        assert await stand.at_rest() == first
+        assert len(fake.commands) == looked, "the trial before has just waited for it"
+        assert await stand.at_rest() == first
+        assert len(fake.commands) > looked, "which holds once"
         assert sum(command.startswith("kustomize") for command in fake.commands) == 1
         fake.commands.clear()
     assert fake.commands == cleaned(first.namespace)
@@ -181,3 +187,32 @@ async def test_a_deployment_that_finds_no_rest_is_cleared_and_the_next_trial_get
             await stand.at_rest()
         assert any(command.startswith("apply") for command in fake.commands)
         assert fake.commands[-2].startswith("delete namespace bench-")
+
+
+def on(*nodes: str) -> View:
+    """Two pods of gpu, on these nodes."""
+    seen = view(gpu=(2, 100, 60))
+    pods = [
+        {
+            "metadata": {"name": f"gpu-{n}", "labels": {CLASS_LABEL: "gpu"}},
+            "spec": {"nodeName": node, "containers": [{}]},
+            "status": {
+                "podIP": "10.0.0.1",
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "containerStatuses": [{"containerID": "containerd://x"}],
+            },
+        }
+        for n, node in enumerate(nodes)
+    ]
+    seen.deployment["metadata"]["namespace"] = "bench-1"
+    return View(deployment=seen.deployment, pods=pods)
+
+
+def test_a_class_that_was_moved_together_is_spread_again() -> None:
+    assert stage.at_rest(on("a", "b"))
+    assert stage.spreading(on("a", "b")) == []
+    assert not stage.at_rest(on("a", "a"))
+    assert stage.spreading(on("a", "a")) == ["-n", "bench-1", "delete", "pod", "gpu-0", "--wait=false"]
+    leaving = on("a", "a")
+    leaving.pods[0]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert stage.spreading(leaving) == [], "one is on its way already"

@@ -1,21 +1,19 @@
-"""What many trials come to: figures, limits, the table, the charts."""
+"""What many trials come to: figures, limits, the table."""
 
 import io
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import pytest
 from rich.console import Console
 
 from bench_builders import EVEN, failure, moments, trial
-from kit.bench import __main__ as bench
-from kit.bench import book, charts, summary, verdict
-from kit.bench.summary import Figure
-from kit.bench.trial import Traffic, Trial, Turn
+from kit.bench import summary, verdict
+from kit.bench.summary import AFTER_RETURN, CAPACITY, IN_FORCE, Figure, Value
+from kit.bench.trial import Trial, Turn
 
-FIGURES = {
+NEVER = summary.NEVER
+FIGURES: dict[str, tuple[Sequence[Value], Figure]] = {
     "one": ([3.0], Figure(name="x", n=1, p50=3, p99=3, max=3)),
     "four: the second is in the middle": ([4, 1, 3, 2], Figure(name="x", n=4, p50=2, p99=4, max=4)),
     "twenty: the p99 is the longest": ([float(n) for n in range(20)], Figure(name="x", n=20, p50=9, p99=19, max=19)),
@@ -23,30 +21,112 @@ FIGURES = {
         [float(n) for n in range(200)],
         Figure(name="x", n=200, p50=99, p99=197, max=199),
     ),
+    "half of them never: the middle was still seen": (
+        [1.0, NEVER, 2.0, NEVER],
+        Figure(name="x", n=2, never=2, p50=2, p99=NEVER, max=NEVER),
+    ),
+    "most of them never": ([1.0, NEVER, NEVER], Figure(name="x", n=1, never=2, p50=NEVER, p99=NEVER, max=NEVER)),
+    "all of them never": ([NEVER], Figure(name="x", n=0, never=1, p50=NEVER, p99=NEVER, max=NEVER)),
+    "not measured is not short": ([None, 2.0, 1.0], Figure(name="x", n=2, unmeasured=1, p50=2, p99=None, max=2)),
+    "never is longer than what was not measured": (
+        [NEVER, None, None, 1.0],
+        Figure(name="x", n=1, never=1, unmeasured=2, p50=None, p99=NEVER, max=NEVER),
+    ),
 }
 
 
 @pytest.mark.parametrize(("values", "want"), FIGURES.values(), ids=FIGURES.keys())
-def test_a_figure_is_made_of_values_that_were_seen(values: Sequence[float], want: Figure) -> None:
+def test_a_figure_is_made_of_values_that_were_seen_over_all_trials(values: Sequence[Value], want: Figure) -> None:
     assert summary.figure("x", values) == want
 
 
-def test_a_row_counts_what_is_known_of_each_figure() -> None:
-    trials = [trial(number=1), trial(number=2, seconds=moments(weights_in_force=None), failures=[failure()])]
+def test_where_less_is_worse_the_least_is_told() -> None:
+    assert summary.figure("x", [5.0, 1.0, None, 3.0], low=True) == Figure(
+        name="x", n=3, unmeasured=1, p50=3, p99=None, max=1
+    )
+
+
+def figures(*trials: Trial) -> dict[str, Figure]:
+    (row,) = summary.rows(trials)
+    return {figure.name: figure for figure in row.figures}
+
+
+UNMOVED = moments(weights_in_force=None)
+
+
+def test_a_row_counts_all_its_trials_in_each_figure() -> None:
+    trials = [trial(number=1), trial(number=2, seconds=UNMOVED, failures=[failure()])]
     (row,) = summary.rows(trials)
     assert (row.trials, row.sent, row.failed, row.wrong, row.breached) == (2, 6000, 1, 0, 1)
-    known = {figure.name: figure.n for figure in row.figures}
-    assert known["weights in force, s"] == 1
-    assert known["slowest request, ms"] == 2
+    known = figures(*trials)
+    assert (known[IN_FORCE].n, known[IN_FORCE].never, known[IN_FORCE].max) == (1, 1, NEVER)
+    assert known["slowest request, ms"].n == 2
     assert "operator or API server back, s" not in known
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    trials: Sequence[Trial]
+    figure: str
+    want: tuple[int, int, int] | None
+    """Seen, never, not measured; None: there is no such figure."""
+
+
+STUCK = trial(seconds=moments(capacity_restored=None))
+RETURNED = trial(seconds=moments(returned=0.5))
+
+MISSING = {
+    "the weights never followed": Missing([trial(), trial(seconds=UNMOVED)], IN_FORCE, (1, 1, 0)),
+    "in no trial": Missing([trial(seconds=UNMOVED)], IN_FORCE, (0, 1, 0)),
+    "patched, and nobody saw what went to the dead": Missing(
+        [trial(), trial(seconds=moments(weights_in_force=None, weights_patched=1.0))], IN_FORCE, (1, 0, 1)
+    ),
+    "no weight may change": Missing([trial("nodes-gone", seconds=UNMOVED)], IN_FORCE, None),
+    "nobody looked until the end": Missing(
+        [trial(), replace(trial(seconds=UNMOVED), broken="no kubectl")], IN_FORCE, (1, 0, 1)
+    ),
+    "another way has no weights": Missing([trial(target="service", seconds=UNMOVED)], IN_FORCE, None),
+    "nothing was struck": Missing([replace(trial(seconds=UNMOVED), struck=[])], IN_FORCE, None),
+    "the capacity did not come back": Missing([trial(), replace(STUCK, came=False)], CAPACITY, (1, 1, 0)),
+    "the capacity was never seen to fall": Missing([trial(), replace(STUCK, came=True)], CAPACITY, (1, 0, 1)),
+    "the weights never followed after the return": Missing(
+        [RETURNED, trial(seconds=replace(UNMOVED, returned=6.0))], AFTER_RETURN, (1, 1, 0)
+    ),
+    "nobody was away": Missing([trial(), trial(seconds=UNMOVED)], AFTER_RETURN, None),
+}
+
+
+@pytest.mark.parametrize("case", MISSING.values(), ids=MISSING.keys())
+def test_what_is_missing_is_told_apart(case: Missing) -> None:
+    found = figures(*case.trials).get(case.figure)
+    assert (None if found is None else (found.n, found.never, found.unmeasured)) == case.want
+
+
+def test_weights_are_also_told_from_the_return_as_their_limit_is() -> None:
+    back = [trial("api-server-stopped", seconds=moments(returned=65.0, weights_in_force=w)) for w in (66.0, 69.0, 64.5)]
+    known = figures(*back)
+    assert (known[IN_FORCE].p50, known[IN_FORCE].max) == (66.0, 69.0)
+    assert (known[AFTER_RETURN].p50, known[AFTER_RETURN].max) == (1.0, 4.0)
+
+
+def test_the_rates_and_the_late_answers_are_told_where_they_are_known() -> None:
+    trials = [replace(trial(), goodput=g, surviving=90.0, late=3) for g in (48.0, 50.0)]
+    known = figures(*trials, trial())
+    assert {name: (each.n, each.max) for name, each in known.items() if name in summary.RATES} == {
+        "goodput, requests/s (p50, p1, min)": (2, 48.0),
+        "surviving, requests/s (p50, p1, min)": (2, 90.0),
+    }
+    assert "6000 sent, 0 failed, 0 wrong, 6 late" in text(trials)
+    assert not figures(trial()).keys() & summary.RATES.keys()
+
+
 def test_ways_and_rates_are_not_mixed() -> None:
-    rows = summary.rows([trial(), trial(target="service"), trial("drain"), trial()])
-    assert [(row.fault, row.target, row.trials) for row in rows] == [
-        ("node-killed", "operator", 2),
-        ("node-killed", "service", 1),
-        ("drain", "operator", 1),
+    rows = summary.rows([trial(), trial(target="service"), trial("drain"), trial(), replace(trial(), rate=300.0)])
+    assert [(row.fault, row.target, row.rate, row.trials) for row in rows] == [
+        ("node-killed", "operator", 50.0, 2),
+        ("node-killed", "service", 50.0, 1),
+        ("drain", "operator", 50.0, 1),
+        ("node-killed", "operator", 300.0, 1),
     ]
 
 
@@ -90,6 +170,10 @@ VERDICTS = {
         trial("node-flapping", weights=FLAPS), ["the weights changed their direction 3 times in 10 minutes"]
     ),
     "many nodes gone, and something was removed": Verdict(trial("nodes-gone", pods_removed=2), ["2 pods were removed"]),
+    "many nodes gone, and something was changed": Verdict(
+        replace(trial("nodes-gone"), writes=["Deployment gpu"]),
+        ["1 changes while its view was in doubt: Deployment gpu"],
+    ),
     "many nodes gone, and nobody noticed": Verdict(
         trial("nodes-gone", seconds=moments(suspicion=None)), ["it was never noticed"]
     ),
@@ -105,103 +189,41 @@ def test_limits(case: Verdict) -> None:
     assert verdict.breaches(case.trial) == case.want
 
 
+def text(trials: Sequence[Trial]) -> str:
+    console = Console(file=io.StringIO(), width=170)
+    console.print(summary.drawn(trials), markup=False)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
 def test_the_table_lists_every_failure() -> None:
-    console = Console(file=io.StringIO(), width=150)
-    console.print(
-        summary.drawn([trial(failures=[failure(0.4, "[reset]"), failure(0.5)]), trial("drain")]), markup=False
-    )
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "node-killed (operator, 50/s)" in text
-    assert "3000 sent, 2 failed, 0 wrong, 1 beyond a limit" in text
-    assert "node-killed #1 (operator, 2026-01-01T00:00:00.000+00:00): grpc +0.400 s, after 5000 ms: [reset]" in text
-    assert "+0.500 s, after 5000 ms: timeout" in text
+    told = text([trial(failures=[failure(0.4, "[reset]"), failure(0.5)]), trial("drain")])
+    assert "node-killed (operator, 50/s)" in told
+    assert "3000 sent, 2 failed, 0 wrong, 0 late, 1 beyond a limit" in told
+    assert "node-killed #1 (operator, 2026-01-01T00:00:00.000+00:00): grpc +0.400 s, after 5000 ms: [reset]" in told
+    assert "+0.500 s, after 5000 ms: timeout" in told
 
 
-SVG = "{http://www.w3.org/2000/svg}"
-TRAFFIC = Traffic(first=-3, requests={"cpu": [5, 5, 5, 9, 9], "gpu": [5, 5, 5, 1, 0]})
+def test_what_never_came_is_told_in_the_table() -> None:
+    row = next(line for line in text([trial(seconds=UNMOVED), trial()]).splitlines() if IN_FORCE in line)
+    assert [cell.strip() for cell in row.split("│")[2:-1]] == [IN_FORCE, "1", "1", "", "1.00", "never", "never"]
 
 
-def words(picture: str) -> list[str]:
-    return [text.text or "" for text in ET.fromstring(picture).iter(f"{SVG}text")]
+def test_broken_trials_come_first_and_count_as_failed() -> None:
+    trials = [trial(failures=[failure()]), replace(trial("drain", 2), broken="no API server")]
+    assert [(row.trials, row.broken, row.breached) for row in summary.rows(trials)] == [(1, 0, 1), (1, 1, 1)]
+    first, *others = summary.complaints(trials)
+    assert first == "drain #2 (operator, 2026-01-01T00:00:00.000+00:00): not held to its end: no API server"
+    assert not any("no API server" in other for other in others)
+    assert "1 beyond a limit, 1 broken" in text(trials)
 
 
-def test_requests_around_a_fault_are_drawn_with_the_fault() -> None:
-    picture = charts.requests(trial("a<b", traffic=TRAFFIC, seconds=moments(ended=1.5)))
-    svg = ET.fromstring(picture)
-    assert len(list(svg.iter(f"{SVG}polyline"))) == 2
-    assert {"cpu", "gpu", "fault", "undone"} < set(words(picture))
-    assert "a<b: requests per second to each class, retries included" in words(picture)
-
-
-DISTRIBUTIONS = {
-    "nothing": ([], 0),
-    "nothing is known": ([trial(seconds=moments(weights_in_force=None))], 0),
-    "all at once": ([trial(seconds=moments(weights_in_force=0.0))], 1),
-    "two faults": ([trial(), trial(), trial("drain")], 2),
-    "more faults than colours": ([trial(f"fault {n}") for n in range(12)], 12),
+REVISIONS = {
+    "one": (["abc", "abc"], "50 requests/s, 2 trials, revision abc"),
+    "two": (["abc", "def", "def"], "50 requests/s, 3 trials of several revisions: abc (1), def (2)"),
+    "as long as git has them, and changed": (["a" * 40 + "+changes"], "1 trial, revision aaaaaaaaaa+changes"),
 }
 
 
-@pytest.mark.parametrize(("trials", "want_lines"), DISTRIBUTIONS.values(), ids=DISTRIBUTIONS.keys())
-def test_the_distribution_has_a_line_per_fault(trials: list[Trial], want_lines: int) -> None:
-    svg = ET.fromstring(charts.distribution(trials))
-    lines = list(svg.iter(f"{SVG}polyline"))
-    assert len(lines) == want_lines
-    for line in lines:
-        places = [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]
-        assert all(0 <= x <= charts.WIDTH and 0 <= y <= charts.HEIGHT for x, y in places)
-        assert places == sorted(places, key=lambda place: (place[0], -place[1])), "it only grows"
-
-
-def test_the_trial_in_the_middle_is_shown() -> None:
-    trials = [
-        trial(number=n, seconds=moments(weights_in_force=f), traffic=TRAFFIC) for n, f in enumerate((9.0, 1.0, 2.0))
-    ]
-    assert charts.middle([*trials, trial("drain"), trial(target="route", traffic=TRAFFIC)]) == {
-        "node-killed": trials[2]
-    }
-
-
-def test_the_commands_that_need_no_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, began in (("a.json", "2026-01-01"), ("b.json", "2026-01-02")):
-        book.write(tmp_path / name, [trial(began=began, traffic=TRAFFIC)], [])
-    both = str(tmp_path / "c.json")
-    assert bench.main(["merge", str(tmp_path / "a.json"), str(tmp_path / "b.json"), "-o", both]) == 0
-    assert bench.main(["summary", both]) == 0
-    assert bench.main(["chart", both, "-o", str(tmp_path / "charts")]) == 0
-    assert "2 trials in" in capsys.readouterr().out
-    pictures = {path.name: path.read_text() for path in (tmp_path / "charts").iterdir()}
-    assert pictures.keys() == {"requests-node-killed.svg", "weights-in-force.svg"}
-    for picture in pictures.values():
-        ET.fromstring(picture)
-
-
-WRONG = {
-    "no command": ([], "COMMAND"),
-    "half a trial": (["run", "--trials", "0.5"], "--trials"),
-    "another way": (["run", "--target", "moon"], "--target"),
-    "a rate of nothing": (["run", "--rate", "0"], "--rate"),
-}
-
-
-@pytest.mark.parametrize(("given", "want"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_option_is_named(given: list[str], want: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        bench.main(given)
-    assert want in capsys.readouterr().err.splitlines()[-1]
-
-
-def test_no_trials_and_unknown_faults_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench.main(["summary", str(tmp_path / "no.json")]) == 2
-    assert bench.main(["run", "--faults", "fire"]) == 2
-    first, second = capsys.readouterr().err.splitlines()
-    assert "there are no trials in" in first
-    assert "there is no fault 'fire'" in second
-
-
-def test_the_help_names_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        bench.main(["run", "--help"])
-    text = capsys.readouterr().out
-    assert "node-frozen+operator-killed" in text
-    assert "a class's only pod is deleted, with grace" in text
+@pytest.mark.parametrize(("given", "want"), REVISIONS.values(), ids=REVISIONS.keys())
+def test_the_first_line_says_of_which_revisions_the_trials_are(given: list[str], want: str) -> None:
+    assert want in text([replace(trial(), revision=revision) for revision in given]).splitlines()[0]

@@ -10,20 +10,21 @@ from kit.bench import levers, witness
 from kit.bench.history import Hits, Seen
 
 LOOK = [
-    "at 1000.25\n",
+    "look\n",
     "httproute/ns/digits/rule/0::10.0.0.1:8000::rq_total::12\n",
     "grpcroute/ns/digits/rule/0::10.0.0.1:8001::rq_total::5\n",
     "grpcroute/ns/digits/rule/0::10.0.0.2:8001::rq_total::7\n",
-    "end\n",
+    "at 1000.25\n",
 ]
 HTTP, GRPC = "httproute/ns/digits/rule/0", "grpcroute/ns/digits/rule/0"
 COUNTS = {(HTTP, "10.0.0.1"): 12, (GRPC, "10.0.0.1"): 5, (GRPC, "10.0.0.2"): 7}
 LOOKS = {
     "each protocol for itself": (LOOK, Hits(1000.25, COUNTS)),
-    "Envoy does not answer": (["at 1000.25\n", "end\n"], None),
+    "Envoy does not answer": (["look\n", "at 1000.25\n"], None),
     "the beginning was not heard": (LOOK[1:], None),
+    "it is not at its end": (LOOK[:-1], None),
     "an address of IPv6": (
-        ["at 1.5\n", "c::[fd00:1:2::3]:8000::rq_total::12\n"],
+        ["look\n", "c::[fd00:1:2::3]:8000::rq_total::12\n", "at 1.5\n"],
         Hits(1.5, {("c", "fd00:1:2::3"): 12}),
     ),
 }
@@ -34,12 +35,18 @@ def test_a_look_at_the_gateways_counters(lines: list[str], want: Hits | None) ->
     assert witness.counters(lines) == want
 
 
+def test_a_look_has_the_time_of_its_end() -> None:
+    """Else a request that is counted would seem to have been sent before the look, by as long as the look takes."""
+    words = witness.COUNTERS
+    assert words.index("echo look") < words.index("curl") < words.index("echo at $(date")
+
+
 def test_looks_follow_each_other_and_the_loop_is_known() -> None:
     found: list[Hits] = []
     loops: list[str] = []
     take = witness._counters(found, loops)
     cut_short = LOOK[:3]
-    for line in ["loop 4711\n", *LOOK, "at 1000.45\n", "end\n", *cut_short, *LOOK]:
+    for line in ["loop 4711\n", *LOOK, "look\n", "at 1000.45\n", *cut_short, *LOOK]:
         take(line)
     assert found == [Hits(1000.25, COUNTS)] * 2
     assert loops == ["4711"]
@@ -74,6 +81,7 @@ def test_what_is_watched() -> None:
         "deployments": f"/apis/heteroserve.dev/v1alpha1/namespaces/ns/inferencedeployments{ONLY}",
         "pods": "/api/v1/namespaces/ns/pods?watch=1",
         "events": "/apis/events.k8s.io/v1/namespaces/ns/events?watch=1",
+        "workloads": "/apis/apps/v1/namespaces/ns/deployments?watch=1",
     }
 
 

@@ -1,3 +1,6 @@
+"""What is told of a question that failed, and who asks."""
+
+import asyncio
 from dataclasses import dataclass
 
 import aiohttp
@@ -11,8 +14,13 @@ UNDECODED = "an exception occurred in the client while decoding the response: x\
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    error: Exception
+    error: BaseException
     want: str
+
+
+class Mute(Exception):
+    def __repr__(self) -> str:
+        raise ValueError("nothing to say")
 
 
 REASONS = {
@@ -29,6 +37,14 @@ REASONS = {
     "the connection broke": Case(aiohttp.ServerDisconnectedError(), "ServerDisconnectedError Server disconnected"),
     "the network is unreachable": Case(OSError(101, "unreachable"), "OSError [Errno 101] unreachable"),
     "something else": Case(ValueError("odd"), "ValueError('odd')"),
+    "no words at all": Case(InferenceServerException(None), "InferenceServerException"),
+    "empty words": Case(InferenceServerException(""), "InferenceServerException"),
+    "nothing but lines": Case(InferenceServerException("\n \n"), "InferenceServerException"),
+    "an answer that cannot be read, without details": Case(
+        InferenceServerException(UNDECODED, status="503", debug_details=None), "503"
+    ),
+    "an error that cannot tell of itself": Case(Mute(), "Mute"),
+    "it was cancelled": Case(asyncio.CancelledError(), "CancelledError()"),
 }
 
 

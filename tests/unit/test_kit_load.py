@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 import pytest
+from tritonclient.utils import InferenceServerException
 
 from kit import digits, load, records
 
@@ -76,6 +77,15 @@ def fail(number: int) -> None:
     raise OSError("connection reset")
 
 
+def wordless(number: int) -> None:
+    raise InferenceServerException(None)
+
+
+def cancel_the_first(number: int) -> None:
+    if number == 1:
+        raise asyncio.CancelledError
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     asker: FakeAsker
@@ -87,6 +97,10 @@ CASES = {
     "all is well": Case(FakeAsker(), {"sent": 20, "failed": 0, "wrong": 0}),
     "the answers are wrong": Case(FakeAsker(answer=1), {"sent": 20, "failed": 0, "wrong": 20}),
     "every request fails": Case(FakeAsker(before=fail), {"sent": 20, "failed": 20, "wrong": 0}),
+    "every request fails without a word": Case(FakeAsker(before=wordless), {"sent": 20, "failed": 20, "wrong": 0}),
+    "a request is cancelled by somebody": Case(
+        FakeAsker(before=cancel_the_first), {"sent": 20, "failed": 1, "wrong": 0}
+    ),
     "answers that come late are waited for": Case(FakeAsker(seconds=60), {"sent": 20, "failed": 0, "wrong": 0}),
     "no more than three may be in flight": Case(
         FakeAsker(seconds=60), {"sent": 20, "failed": 17, "wrong": 0}, {"max_in_flight": 3}
@@ -160,6 +174,19 @@ def test_the_end_of_a_load_is_that_of_its_last_request(within_seconds: float, wa
     left, summary = virtually(work())
     assert (left, summary.pending, summary.sent) == (want, want, 10)
     assert (summary.failed, summary.wrong) == (0, 0)
+
+
+def test_what_is_in_flight_when_the_load_is_cancelled_has_failed() -> None:
+    async def work() -> records.Summary:
+        running = load.Load([FakeAsker(seconds=60)], QUESTIONS, rate=10, arrivals="constant")
+        task = asyncio.create_task(running.run(60.0))
+        await asyncio.sleep(1.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return running.summary()
+
+    summary = virtually(work())
+    assert (summary.sent, summary.failed, summary.pending, summary.errors) == (10, 10, 0, {"CancelledError()": 10})
 
 
 def test_a_window_holds_what_was_due_in_it_with_the_unanswered() -> None:

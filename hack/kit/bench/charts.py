@@ -1,119 +1,186 @@
-"""Two pictures of the trials, as SVG: requests per class around a fault, and how long the weights took. Pure."""
+"""The trials as pictures: requests per class around a fault, how long the weights took, and the ways side by side.
 
+Pure. Faults and rates are never mixed in a line; a picture's second line says of which rate, trials and revision it is.
+All trials of a line are its 100 %: where some never followed, it ends below.
+"""
+
+import math
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
-from kit.bench.trial import Trial
+from kit.bench import svg
+from kit.bench.faults import FAULTS
+from kit.bench.summary import about, after_return, grouped, moves
+from kit.bench.svg import LINE, Panel, Point
+from kit.bench.trial import TARGETS, Trial
 
-WIDTH, HEIGHT = 900, 420
-LEFT, RIGHT, TOP, BOTTOM = 60, 220, 40, 50
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
-"""Okabe and Ito's: they can be told apart without seeing red or green."""
+WAYS = {"operator": "the operator's route", "service": "a plain Service", "route": "a route without tuning"}
+WIDTH, HEAD, FOOT = 1100.0, 80.0, 64.0
+PLOT, NARROW = WIDTH - 220.0, WIDTH - 430.0
+"""A panel beside a legend of short names, and one beside names of faults."""
+SOONEST = 0.1
+"""Seconds at the left edge of the distribution; what was sooner stands there too."""
+WAY_HEIGHT = 130.0
 
-
-@dataclass(frozen=True, slots=True)
-class Axes:
-    """From values to places on the picture."""
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-
-    def at(self, x: float, y: float) -> str:
-        """A point, in SVG's words."""
-        return f"{self.across(x):.1f},{self.up(y):.1f}"
-
-    def across(self, x: float) -> float:
-        """The place of a value from left to right."""
-        return LEFT + (x - self.x[0]) / (self.x[1] - self.x[0]) * (WIDTH - LEFT - RIGHT)
-
-    def up(self, y: float) -> float:
-        """The place of a value from below."""
-        return HEIGHT - BOTTOM - (y - self.y[0]) / (self.y[1] - self.y[0]) * (HEIGHT - TOP - BOTTOM)
+Groups = Mapping[tuple[str, float], Sequence[Trial]]
+"""Trials by fault and rate."""
 
 
-def requests(trial: Trial) -> str:
-    """Requests per second and class over time; the fault and its end are marked."""
+def pictures(trials: Sequence[Trial]) -> dict[str, str]:
+    """All pictures by the names of their files; a rate is part of a name where a fault was held at several."""
+    groups = grouped(trials)
+    rates = Counter(fault for fault, _ in groups)
+    found = {"weights-in-force.svg": distribution(trials)} if any(map(moves, trials)) else {}
+    for (fault, rate), group in groups.items():
+        name = fault if rates[fault] == 1 else f"{fault}-{rate:g}"
+        if shown := middle(group):
+            found[f"requests-{name}.svg"] = requests(shown, of=_ours(group))
+        if ways := compared(group):
+            found[f"comparison-{name}.svg"] = comparison(ways, of=group)
+    return found
+
+
+def _ours(trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.target == "operator"]
+
+
+def middle(trials: Sequence[Trial]) -> Trial | None:
+    """The trial to show of a fault: of the operator's the one in the middle by how long its weights took."""
+    held = [trial for trial in _ours(trials) if trial.traffic is not None and not trial.broken]
+    return sorted(held, key=_patience)[len(held) // 2] if held else None
+
+
+def _patience(trial: Trial) -> float:
+    seconds = trial.seconds.weights_in_force
+    return math.inf if seconds is None else seconds
+
+
+def requests(trial: Trial, of: Sequence[Trial]) -> str:
+    """Requests per second and class over time in one of some trials; the fault and its end are marked."""
     assert trial.traffic is not None
     first, series = trial.traffic.first, trial.traffic.requests
-    seconds = range(first, first + len(next(iter(series.values()))))
     most = max((max(counts) for counts in series.values()), default=0)
-    axes = Axes((seconds[0], seconds[-1] + 1), (0, max(most, 1)))
+    last = first + max(len(counts) for counts in series.values())
+    panel = Panel(top=HEAD, width=PLOT, x=(first, last), y=(0, 1.1 * max(most, 1)))
     title = f"{trial.fault}: requests per second to each class, retries included"
-    svg = _frame(title, axes, "seconds after the fault", "requests/s")
-    for place, (moment, word) in enumerate(((0.0, "fault"), (trial.seconds.ended, "undone"))):
-        _mark(svg, axes, moment, word, TOP + 10 + 12 * place)
-    lines = {name: [axes.at(s, n) for s, n in zip(seconds, counts, strict=True)] for name, counts in series.items()}
-    _lines(svg, lines)
-    return ET.tostring(svg, encoding="unicode")
+    below = f"{about(of)}; shown is trial {trial.number}, in the middle by how long its weights took"
+    sheet = svg.sheet(WIDTH, HEAD + panel.height + FOOT, title, below)
+    svg.axes(sheet, panel, "seconds after the fault", "requests/s")
+    svg.lines(sheet, panel, {name: svg.steps(enumerate(series[name], first)) for name in sorted(series)})
+    moments = ((0.0, "fault"), (trial.seconds.weights_in_force, "weights in force"), (trial.seconds.ended, "undone"))
+    svg.marks(sheet, panel, [(moment, word) for moment, word in moments if moment is not None])
+    return ET.tostring(sheet, encoding="unicode")
 
 
 def distribution(trials: Sequence[Trial]) -> str:
-    """The share of the trials whose weights were in force after so many seconds, one line per fault."""
-    known: dict[str, list[float]] = {}
+    """The share of the operator's trials whose weights were in force after so many seconds, by fault and rate.
+
+    Where the operator or the API server was away, seconds count from its return, as they do for the limits.
+    """
+    groups = {name: group for name, group in grouped(_ours(trials)).items() if any(map(moves, group))}
+    parts = _by_beginning(groups)
+    heights = [max(300.0, LINE * len(members)) for members in parts.values()]
+    about_all = about(list(chain(*groups.values())))
+    bottom = HEAD + sum(heights) + len(heights) * (FOOT + LINE)
+    sheet = svg.sheet(WIDTH, bottom, "From the fault to the weights in force", about_all)
+    x, top = (SOONEST, max(10.0, 1.2 * max(_seconds(groups.values()), default=0.0))), HEAD
+    for (since, members), height in zip(parts.items(), heights, strict=True):
+        panel = Panel(top=top, width=NARROW, height=height, x=x, y=(0, 100), log=True)
+        _distribution(sheet, panel, since, members)
+        top += height + FOOT + LINE
+    return ET.tostring(sheet, encoding="unicode")
+
+
+def _by_beginning(groups: Groups) -> dict[str, Groups]:
+    """By what the seconds count from."""
+    back = {name: group for name, group in groups.items() if any(t.seconds.returned is not None for t in group)}
+    there = {name: group for name, group in groups.items() if name not in back}
+    parts = {"the fault": there, "the return of the operator or the API server": back}
+    return {since: members for since, members in parts.items() if members}
+
+
+def _distribution(sheet: ET.Element, panel: Panel, since: str, members: Groups) -> None:
+    svg.axes(sheet, panel, f"seconds after {since}", "% of the trials with weights in force")
+    svg.text(sheet, (panel.left + panel.width + 14, panel.top - 10), "fault (weights followed in)", fill="#555")
+    limits = {FAULTS[fault].in_force for fault, _ in members if fault in FAULTS}
+    svg.marks(sheet, panel, [(limit, f"limit {limit:g} s") for limit in sorted(filter(None, limits))])
+    several = len({rate for _, rate in members}) > 1
+    lines = {}
+    for (fault, rate), group in members.items():
+        seconds = sorted(_seconds([group]))
+        name = f"{fault}, {rate:g}/s" if several else fault
+        lines[f"{name} ({len(seconds)} of {len(group)})"] = _climb(seconds, len(group), panel.x)
+    svg.lines(sheet, panel, lines)
+
+
+def _seconds(groups: Iterable[Sequence[Trial]]) -> Iterator[float]:
+    """How long the weights took where they followed, from the return where there is one."""
+    for group in groups:
+        back = any(trial.seconds.returned is not None for trial in group)
+        values = (after_return(trial) if back else trial.seconds.weights_in_force for trial in group)
+        yield from (value for value in values if value is not None)
+
+
+def _climb(seconds: Sequence[float], trials: int, edges: Point) -> list[Point]:
+    """One step up for each trial that is there, and on to the edge: those that are missing stay missing."""
+    points, share = [(edges[0], 0.0)], 0.0
+    for number, value in enumerate(seconds, start=1):
+        points += [(value, share), (value, share := 100 * number / trials)]
+    return [*points, (edges[1], share)]
+
+
+def compared(trials: Sequence[Trial]) -> list[Trial]:
+    """A trial of each way with the same seed, so the same victim and arrivals: in the middle by failed requests.
+
+    Nothing where no seed was held over several ways.
+    """
+    found: dict[int, dict[str, Trial]] = {}
     for trial in trials:
-        if (seconds := trial.seconds.weights_in_force) is not None:
-            known.setdefault(trial.fault, []).append(seconds)
-    axes = Axes((0, 1.05 * max((max(values) for values in known.values()), default=1.0) or 1.0), (0, 100))
-    svg = _frame("fault to weights in force", axes, "seconds after the fault", "% of the trials")
-    _lines(svg, {f"{name} (n={len(values)})": _steps(axes, sorted(values)) for name, values in known.items()})
-    return ET.tostring(svg, encoding="unicode")
+        if not trial.broken:
+            found.setdefault(trial.seed, {})[trial.target] = trial
+    most = max((len(ways) for ways in found.values()), default=0)
+    full = sorted((ways for ways in found.values() if len(ways) == most > 1), key=_failed)
+    ways = full[len(full) // 2] if full else {}
+    return [ways[target] for target in TARGETS if target in ways]
 
 
-def _steps(axes: Axes, values: Sequence[float]) -> list[str]:
-    points, share = [axes.at(0, 0)], 0.0
-    for number, value in enumerate(values, start=1):
-        points += [axes.at(value, share), axes.at(value, share := 100 * number / len(values))]
-    return points
+def _failed(ways: Mapping[str, Trial]) -> int:
+    return sum(len(trial.failures) for trial in ways.values())
 
 
-def middle(trials: Sequence[Trial]) -> dict[str, Trial]:
-    """Of each fault the trial to show: the one in the middle by how long its weights took."""
-    groups: dict[str, list[Trial]] = {}
-    for trial in trials:
-        if trial.target == "operator" and trial.traffic is not None:
-            groups.setdefault(trial.fault, []).append(trial)
+def comparison(ways: Sequence[Trial], of: Sequence[Trial]) -> str:
+    """Answered and failed requests per second over time, one way below the other, on the same scale."""
+    first = math.floor(-max(trial.before.seconds for trial in ways))
+    last = math.ceil(max(trial.during.seconds + trial.after.seconds for trial in ways))
+    series = [_per_second(trial) for trial in ways]
+    most = max(1.0, *(number for lines in series for line in lines.values() for _, number in line))
+    below = f"{about(of)}; shown is trial {ways[0].number} of each way. Answered: the mean sent, less what failed"
+    pitch = WAY_HEIGHT + FOOT + LINE
+    sheet = svg.sheet(WIDTH, HEAD + pitch * len(ways), f"{ways[0].fault}: what became of the requests", below)
+    for place, (trial, lines) in enumerate(zip(ways, series, strict=True)):
+        panel = Panel(
+            top=HEAD + LINE + pitch * place, width=PLOT, height=WAY_HEIGHT, x=(first, last), y=(0, 1.1 * most)
+        )
+        told = f"{WAYS[trial.target]}: {len(trial.failures)} of {trial.sent} requests failed"
+        svg.text(sheet, (panel.left, panel.top - 8), told, **{"font-weight": "bold"})
+        svg.axes(sheet, panel, "seconds after the fault", "requests/s")
+        svg.lines(sheet, panel, {name: svg.steps(line) for name, line in lines.items()})
+        svg.marks(sheet, panel, [(0.0, "fault"), (trial.seconds.ended, "undone")])
+    return ET.tostring(sheet, encoding="unicode")
+
+
+def _per_second(trial: Trial) -> dict[str, list[Point]]:
+    """What was answered and what failed of the requests that were due in each second."""
+    windows = ((-trial.before.seconds, trial.before), (0.0, trial.during), (trial.during.seconds, trial.after))
+    failed = Counter(math.floor(failure.after) for failure in trial.failures)
+    sent: dict[int, float] = {}
+    for start, window in windows:
+        # a second that lies in two parts counts with the later one
+        seconds = range(math.floor(start), math.ceil(start + window.seconds))
+        sent |= dict.fromkeys(seconds, window.sent / window.seconds)
     return {
-        fault: sorted(group, key=lambda trial: trial.seconds.weights_in_force or 0.0)[len(group) // 2]
-        for fault, group in groups.items()
+        "answered": [(second, max(0.0, number - failed[second])) for second, number in sorted(sent.items())],
+        "failed": [(second, failed[second]) for second in sorted(sent)],
     }
-
-
-def _frame(title: str, axes: Axes, below: str, beside: str) -> ET.Element:
-    size = {"width": str(WIDTH), "height": str(HEIGHT), "viewBox": f"0 0 {WIDTH} {HEIGHT}"}
-    style = {"font-family": "sans-serif", "font-size": "11"}
-    svg = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **size, **style})
-    ET.SubElement(svg, "rect", {"width": "100%", "height": "100%", "fill": "white"})
-    _text(svg, LEFT, 20, title, **{"font-size": "14"})
-    _text(svg, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, below, **{"text-anchor": "middle"})
-    _text(svg, 15, HEIGHT / 2, beside, transform=f"rotate(-90 15 {HEIGHT / 2:.0f})", **{"text-anchor": "middle"})
-    for step in range(6):
-        x, y = (low + (high - low) * step / 5 for low, high in (axes.x, axes.y))
-        _line(svg, (axes.across(x), axes.up(axes.y[0])), (axes.across(x), axes.up(axes.y[0]) + 4), "#888")
-        _line(svg, (LEFT, axes.up(y)), (WIDTH - RIGHT, axes.up(y)), "#ddd")
-        _text(svg, axes.across(x), HEIGHT - BOTTOM + 16, f"{x:.3g}", **{"text-anchor": "middle"})
-        _text(svg, LEFT - 6, axes.up(y) + 4, f"{y:.3g}", **{"text-anchor": "end"})
-    return svg
-
-
-def _lines(svg: ET.Element, lines: dict[str, list[str]]) -> None:
-    for number, (name, points) in enumerate(sorted(lines.items())):
-        colour, dash = COLOURS[number % len(COLOURS)], "4 2" if number >= len(COLOURS) else "none"
-        look = {"fill": "none", "stroke": colour, "stroke-width": "1.8", "stroke-dasharray": dash}
-        ET.SubElement(svg, "polyline", {"points": " ".join(points), **look})
-        _text(svg, WIDTH - RIGHT + 8, TOP + 12 * (number + 1), name, fill=colour)
-
-
-def _mark(svg: ET.Element, axes: Axes, moment: float, word: str, height: float) -> None:
-    if axes.x[0] <= moment <= axes.x[1]:
-        _line(svg, (axes.across(moment), TOP), (axes.across(moment), HEIGHT - BOTTOM), "#d00")
-        _text(svg, axes.across(moment) + 4, height, word, fill="#d00")
-
-
-def _line(svg: ET.Element, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
-    places = dict(zip(("x1", "y1", "x2", "y2"), (f"{place:.1f}" for place in (*start, *end)), strict=True))
-    ET.SubElement(svg, "line", {**places, "stroke": colour})
-
-
-def _text(svg: ET.Element, x: float, y: float, words: str, **look: str) -> None:
-    ET.SubElement(svg, "text", {"x": f"{x:.1f}", "y": f"{y:.1f}", **look}).text = words

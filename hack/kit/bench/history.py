@@ -36,11 +36,12 @@ class Hits:
 
 @dataclass(slots=True)
 class History:
-    """Grows while the trial runs."""
+    """Grows while the trial runs. ``deployments`` are of ours, ``workloads`` the Deployments that it owns."""
 
     deployments: list[Seen] = field(default_factory=list)
     pods: list[Seen] = field(default_factory=list)
     events: list[Seen] = field(default_factory=list)
+    workloads: list[Seen] = field(default_factory=list)
     hits: list[Hits] = field(default_factory=list)
 
     def weights(self) -> Iterator[tuple[float, dict[str, int]]]:

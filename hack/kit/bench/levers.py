@@ -6,11 +6,13 @@ Everything goes through one function, ``run``, so that a test sees the commands 
 import asyncio
 import shlex
 import shutil
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from kit import cluster
 
+T = TypeVar("T")
 CONTROL_PLANE = "heteroserve-control-plane"
 
 # the process that a container started, by its id: `ctr` is in every kind of node, `crictl` is not
@@ -26,13 +28,26 @@ class Run(Protocol):
 
 
 async def _run(*command: str, stdin: str = "") -> str:
+    return await to_its_end(cluster.run(*command, stdin=stdin))
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
     """Waits for the end of what it began even when it is cancelled: what undoes it must come after it."""
-    work = asyncio.ensure_future(cluster.run(*command, stdin=stdin))
+    task = asyncio.ensure_future(work)
     try:
-        return await asyncio.shield(work)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.gather(work, return_exceptions=True)
+        await asyncio.gather(task, return_exceptions=True)
         raise
+
+
+async def together(*works: Awaitable[T]) -> list[T]:
+    """All at once. An error is told when all have ended: nothing must be on its way while they are undone."""
+    ended = await asyncio.gather(*works, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in ended if not isinstance(each, BaseException)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,45 +4,13 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from kit.bench.history import OURS, History, capacity_restored
+from kit.bench.history import History, capacity_restored
 from kit.bench.trial import Traffic, Turn
-from kit.bench.victim import Victim, ready
+from kit.bench.victim import Pod, Victim, ready
 
-JSON = dict[str, Any]
-
-
-def suspicion(history: History, fault_at: float) -> tuple[float | None, str]:
-    """When the operator first showed that something is wrong, and by what: a status or an Event."""
-    signs = sorted(_signs(history, fault_at))
-    return signs[0] if signs else (None, "")
-
-
-def _signs(history: History, fault_at: float) -> Iterator[tuple[float, str]]:
-    earlier = [seen for seen in history.deployments if seen.at < fault_at]
-    if earlier:
-        told = _statements(earlier[-1].body)
-        for seen in history.deployments[len(earlier) :]:
-            yield from ((seen.at, new) for new in _statements(seen.body) if new not in told)
-    for seen in history.events:
-        ours = seen.body.get("reportingController") == OURS
-        if seen.at >= fault_at and not seen.gone and ours:
-            yield seen.at, f"Event {seen.body['reason']}: {seen.body.get('note', '')}"
-
-
-def _statements(deployment: JSON) -> list[str]:
-    """What a status says that changes only when something happens: no demand, no figures."""
-    status = deployment.get("status", {})
-    return [
-        *(f"decision {d['reason']} at {d['time']}: {d.get('class', '')} {d.get('to', '')}" for d in _decisions(status)),
-        *(f"condition {c['type']}={c['status']} {c['reason']}" for c in status.get("conditions", ())),
-        *(f"{c['name']}: {c.get('ready', 0)} ready" for c in status.get("classes", ())),
-    ]
-
-
-def _decisions(status: JSON) -> list[JSON]:
-    return list(reversed(status.get("decisions", ())))
+BLIND_SECONDS = 1.0
+"""The longest time between two looks at the gateway between which nothing can have been missed."""
 
 
 def turns(history: History, fault_at: float) -> list[Turn]:
@@ -97,19 +65,38 @@ def increases(history: History) -> Iterator[tuple[float, str, int]]:
         last = {**last, **look.counts}
 
 
-def last_to_dead(history: History, victim: Victim, fault_at: float, end: float, *, planned: bool) -> float | None:
+def last_to_dead(
+    history: History, victim: Victim, fault_at: float, end: float, *, planned: bool, patched: float | None
+) -> float | None:
     """Seconds from the fault to the last request that the gateway sent to what it struck; 0 when it sent none.
 
-    Only until a struck pod is ready again, which is no longer dead. Of a planned change only those pods count that
-    leave. None when it is not known: nobody looked, or nothing is dead.
+    Only until a struck pod is ready again, which is no longer dead. None when it is not known: nothing is dead, or
+    nobody looked often enough until the weights had moved.
     """
-    leaving = history.removed(fault_at)
-    dead = [pod for pod in victim.pods if not planned or pod.name in leaving]
-    if not dead or not history.hits:
+    dead = those_dead(history, victim, fault_at, planned=planned)
+    until = end if patched is None else min(end, fault_at + patched + BLIND_SECONDS)
+    if not dead or not _watched(history, fault_at, until):
         return None
     limits = {pod.address: _ready_again(history, pod.name, fault_at, end) for pod in dead}
     times = (at for at, address, _ in increases(history) if fault_at <= at < limits.get(address, fault_at))
     return max((at - fault_at for at in times), default=0.0)
+
+
+def those_dead(history: History, victim: Victim, fault_at: float, *, planned: bool) -> list[Pod]:
+    """The pods that must get no request any more: of a planned change only those that leave."""
+    leaving = history.removed(fault_at)
+    return [pod for pod in victim.pods if not planned or pod.name in leaving]
+
+
+def _watched(history: History, start: float, end: float) -> bool:
+    """Whether the gateway was looked at right before a moment, and without a gap until after another."""
+    looks = [look.at for look in history.hits]
+    first = max((at for at in looks if at <= start), default=None)
+    last = min((at for at in looks if at >= end), default=None)
+    if first is None or last is None:
+        return False
+    gaps = itertools.pairwise(at for at in looks if first <= at <= last)
+    return start - first <= BLIND_SECONDS and all(later - at <= BLIND_SECONDS for at, later in gaps)
 
 
 def _ready_again(history: History, pod: str, fault_at: float, end: float) -> float:
@@ -127,8 +114,16 @@ def _ready_again(history: History, pod: str, fault_at: float, end: float) -> flo
 
 
 def in_force(patched: float | None, last: float | None) -> float | None:
-    """When the weights held: patched, and nothing went to the dead any more, as far as that is known."""
-    return None if patched is None else max(patched, last or 0.0)
+    """When the weights held: patched, and nothing went to the dead any more; None when either is not known."""
+    return None if patched is None or last is None else max(patched, last)
+
+
+def surviving(history: History, victim: Victim, fault_at: float) -> float | None:
+    """Requests per second that the classes which are not struck carried by the last status before the fault."""
+    before = [seen.body for seen in history.deployments if seen.at < fault_at]
+    classes = before[-1].get("status", {}).get("classes", ()) if before else ()
+    known = [float(c["capacity"]) for c in classes if c["name"] != victim.class_name and "capacity" in c]
+    return sum(known) if known else None
 
 
 def traffic(history: History, fault_at: float) -> Traffic | None:

@@ -1,8 +1,14 @@
-"""Many trials, one after the other: each is written as soon as it is finished, and the screen says what is left."""
+"""Many trials, one after the other: each is written as soon as it is finished, and the screen says what is left.
 
+Invariant: a trial whose load began is kept, however it went, and not held again; but one that somebody interrupts.
+"""
+
+import asyncio
+import contextlib
+import signal
 import sys
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +23,7 @@ from kit.cluster import HACK, addresses, connect
 from kit.errors import UsageError
 
 WIDTH = 150
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def run(cases: Sequence[Case], target: Target, rate: float, path: Path) -> int:
@@ -25,13 +32,40 @@ async def run(cases: Sequence[Case], target: Target, rate: float, path: Path) ->
     levers = Levers()
     gateway = (await addresses())["GATEWAY"]
     bench = Bench(levers=levers, revision=await revision(levers))
-    async with connect() as cluster, stage.standing(cluster, levers, target, gateway) as stand:
-        lost = await hold(cases, target, rate, path, lambda case: trial(bench, stand, case, rate), say=_sayer(console))
+    with interrupted():
+        async with connect() as cluster, stage.standing(cluster, levers, target, gateway) as stand:
+            lost = await hold(
+                cases, target, rate, path, lambda case: trial(bench, stand, case, rate), say=_sayer(console)
+            )
     seeds = {case.seed for case in cases}
     trials = [each for each in book.read(path) if each.seed in seeds and (each.target, each.rate) == (target, rate)]
     console.print(summary.drawn(trials))
     console.print(f"{len(trials)} trials in {path}", markup=False)
-    return 1 if lost or any(verdict.breaches(each) for each in trials) else 0
+    return 1 if lost or any(verdict.breaches(each) or verdict.unmeasured(each) for each in trials) else 0
+
+
+@contextlib.contextmanager
+def interrupted() -> Iterator[None]:
+    """Within the block every signal to end is Ctrl-C, and only the first counts: nothing cuts short what it undoes."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    came: list[signal.Signals] = []
+
+    def end(which: signal.Signals) -> None:
+        if not came and task:
+            task.cancel()
+        came.append(which)
+
+    for which in ENDING:
+        loop.add_signal_handler(which, end, which)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not came:
+            raise
+        raise KeyboardInterrupt from None  # as asyncio itself says it of Ctrl-C
+    finally:
+        for which in ENDING:
+            loop.remove_signal_handler(which)
 
 
 def _sayer(console: Console) -> Callable[[str], None]:
@@ -61,11 +95,8 @@ async def hold(
         say(f"[{number}/{len(cases)}, about {time_left} left] {case.fault} #{case.number} ...")
         try:
             done = await one(case)
-        except (
-            UsageError,
-            HeteroserveError,
-            OSError,
-        ) as error:  # the next may be luckier; this one is tried again by the next run
+        except (UsageError, HeteroserveError, OSError) as error:
+            # no load had begun, so nothing was tried: the next run does
             lost += 1
             say(f"  could not be held: {error}")
             continue
@@ -78,11 +109,13 @@ async def hold(
 
 def line(done: Trial) -> str:
     """A trial in a line."""
-    force = done.seconds.weights_in_force
-    weights = "weights did not follow" if force is None else f"weights in force after {force:.2f} s"
+    force, patched = done.seconds.weights_in_force, done.seconds.weights_patched
+    missing = "weights did not follow" if patched is None else f"weights patched after {patched:.2f} s"
+    weights = missing if force is None else f"weights in force after {force:.2f} s"
     slowest = "no answer" if done.slowest is None else f"slowest {done.slowest:.0f} ms"
     told = f"{done.sent} sent, {done.failed} failed, {done.wrong} wrong, {slowest}; {weights}"
-    return "; ".join([told, *(f"LIMIT: {breach}" for breach in verdict.breaches(done))])
+    limits = (f"LIMIT: {breach}" for breach in verdict.breaches(done))
+    return "; ".join([told, *limits, *(f"NOT MEASURED: {text}" for text in verdict.unmeasured(done))])
 
 
 async def revision(levers: Levers) -> str:

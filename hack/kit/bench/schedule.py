@@ -15,6 +15,8 @@ from kit.bench.faults.base import Fault
 from kit.bench.trial import Target, Trial, key
 from kit.errors import UsageError
 
+RATE = 50.0
+"""Requests per second, where neither the user nor the fault's row says another rate."""
 AROUND_SECONDS = 75.0
 """What a trial takes beside its fault: making the deployment, the load before and after, the repair."""
 
@@ -29,13 +31,21 @@ class Case:
 
 
 def chosen(names: str) -> list[str]:
-    """The faults of a list with commas; `all` of them."""
+    """The faults of a list with commas, each once: a second time would have the same seeds. `all`: all of them."""
     if names == "all":
         return list(FAULTS)
-    wanted = [name.strip() for name in names.split(",")]
+    wanted = list(dict.fromkeys(name.strip() for name in names.split(",")))
     if unknown := [name for name in wanted if name not in FAULTS]:
         raise UsageError(f"there is no fault {unknown[0]!r}; there are: {', '.join(FAULTS)}")
     return wanted
+
+
+def by_rate(names: Sequence[str], rate: float | None) -> dict[float, list[str]]:
+    """The faults by their rate: the user's for all, or else each fault's own."""
+    groups: dict[float, list[str]] = {}
+    for name in names:
+        groups.setdefault(rate or FAULTS[name].rate or RATE, []).append(name)
+    return groups
 
 
 def schedule(names: Sequence[str], trials: int | None, seed: int) -> list[Case]:

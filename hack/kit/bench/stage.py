@@ -1,13 +1,15 @@
 """The deployment on which trials take place, in a namespace of its own, at rest before each of them.
 
 Trials share it, as a deployment in use outlives many faults. What the operator remembers of earlier ones in the status
-is taken away between them, as if the deployment had been calm for long; the pods are those that the last fault left.
+is taken away between them, as if the deployment had been calm for long; the pods are those that the last fault left,
+on two nodes where a class has several.
 
 `TARGET` is the way of the requests alone; the pods and the operator are the same. `operator`: the operator's own
 routes. `route`: an HTTPRoute with the weights of the start and no policy. `service`: kube-proxy over all ready pods.
 """
 
 import asyncio
+import collections
 import contextlib
 import copy
 import time
@@ -60,9 +62,19 @@ class Stand:
         self._name = ""
         self._manifest: dict[str, Any] = {}
         self._where: client.Target | None = None
+        self._found: Stage | None = None
 
     async def at_rest(self) -> Stage:
-        """The deployment; one that does not come to rest is given up, and the next trial gets a new one."""
+        """The deployment, as the end of the trial before it found it, or as it comes to rest now."""
+        found, self._found = self._found, None
+        return found or await self._settled()
+
+    async def again(self) -> None:
+        """At rest again after a trial. Raises what keeps it from that."""
+        self._found = await self._settled()
+
+    async def _settled(self) -> Stage:
+        """One that does not come to rest is given up, and the next trial gets a new one."""
         try:
             return await self._at_rest()
         except UsageError:
@@ -90,7 +102,7 @@ class Stand:
 
     async def clear(self) -> None:
         """The namespace goes, and its devices are free at once."""
-        name, self._name, self._where = self._name, "", None
+        name, self._name, self._where, self._found = self._name, "", None, None
         if not name:
             return
         kubectl = self._levers.kubectl
@@ -145,9 +157,10 @@ async def settled(cluster: Cluster, levers: Levers, namespace: str) -> View:
             since, last = time.monotonic(), view.weights
         elif time.monotonic() - since > REST_SECONDS:
             return view
-        if whole(view) and (words := forgiving(view)):
-            with contextlib.suppress(UsageError):  # the status changed meanwhile
-                await levers.kubectl(*words)
+        if whole(view):
+            for words in (forgiving(view), spreading(view)):
+                with contextlib.suppress(UsageError):  # the status or the pod changed meanwhile
+                    await levers.kubectl(*words) if words else None
         await asyncio.sleep(0.5)
     raise UsageError(f"the deployment is not at rest after {SETTLE_SECONDS:.0f} s: {view.status.get('conditions')}")
 
@@ -164,9 +177,21 @@ def at_rest(view: View) -> bool:
     """Whether every class has its pods and its share of the traffic as well: none is on the way up."""
     capacity = {name: float(c.get("capacity", 0)) for name, c in view.classes.items()}
     total = sum(capacity.values())
-    if not (whole(view) and total > 0 and all(view.weights.values())):
+    if not (whole(view) and total > 0 and all(view.weights.values())) or spreading(view):
         return False
     return all(abs(view.weights[name] - 100 * c / total) <= 2 for name, c in capacity.items())
+
+
+def spreading(view: View) -> list[str]:
+    """The words for kubectl that bring a class onto two nodes again: what a node's death moved together stays there."""
+    by_class = collections.defaultdict[str, list[Pod]](list)
+    for pod in serving(view.pods):
+        by_class[pod.class_name].append(pod)
+    for pods in by_class.values():
+        if len(pods) > 1 and len({pod.node for pod in pods}) == 1:
+            namespace = view.deployment["metadata"]["namespace"]
+            return ["-n", namespace, "delete", "pod", pods[0].name, "--wait=false"]
+    return []
 
 
 async def _answers(target: client.Target) -> None:

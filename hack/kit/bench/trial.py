@@ -74,7 +74,18 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """Everything that is kept of one trial."""
+    """Everything that is kept of one trial.
+
+    ``broken``: what kept it from being held to its end, empty when it was. ``came``: whether what the fault waits for
+    came before its time was over; None where it waits for nothing. ``goodput``: answered requests per second while the
+    fault was there; ``surviving``: what the classes that were not struck carry by the status at the fault. ``late``:
+    right answers that took longer than the deployment's objective.
+
+    ``writes``: what the operator changed while the fault was there, where it must not change anything.
+    ``moved_first``: whether each pod that was taken away by plan was out of the traffic, or replaced, before it went.
+
+    The last fields have defaults: older files lack them.
+    """
 
     fault: str
     target: Target
@@ -103,6 +114,13 @@ class Trial:
     notes: Sequence[str]
     versions: Mapping[str, str]
     revision: str
+    broken: str = ""
+    came: bool | None = None
+    goodput: float | None = None
+    surviving: float | None = None
+    late: int = 0
+    writes: Sequence[str] = ()
+    moved_first: bool | None = None
 
 
 def key(trial: Trial) -> tuple[str, str, float, int]:

@@ -22,12 +22,12 @@ AGAIN_SECONDS = 0.3
 LONGEST_LINE = 2**22
 FIRST_SECONDS = 15.0
 
-# Envoy's own port is bound to its pod's loopback. `at` begins each look. What was sent is counted,
-# and no failure to connect: health checks go on failing to connect for as long as the host is known.
-# The loop says its own number, because it may outlive the connection to the node; it ends by itself at last.
+# Envoy's own port is bound to its pod's loopback. A look has the time of its end: what it counted was sent before.
+# What was sent is counted, and no failure to connect: health checks go on failing to connect for as long as the host
+# is known. The loop says its own number, because it may outlive the connection to the node; it ends by itself at last.
 COUNTERS = (
-    "echo loop $$; for look in $(seq 3000); do echo at $(date +%s.%N); nsenter --net=/proc/$pid/ns/net curl -s "
-    "--max-time 2 http://127.0.0.1:19000/clusters | grep ::rq_total::; echo end; sleep 0.2; done"
+    "echo loop $$; for look in $(seq 3000); do echo look; nsenter --net=/proc/$pid/ns/net curl -s "
+    "--max-time 2 http://127.0.0.1:19000/clusters | grep ::rq_total::; echo at $(date +%s.%N); sleep 0.2; done"
 )
 
 STOP = "grep -qs 'echo loop' /proc/{0}/cmdline && kill {0} || true"
@@ -48,6 +48,7 @@ def paths(namespace: str, name: str) -> dict[str, str]:
         "deployments": f"/apis/heteroserve.dev/v1alpha1/namespaces/{namespace}/inferencedeployments{one}",
         "pods": f"/api/v1/namespaces/{namespace}/pods?watch=1",
         "events": f"/apis/events.k8s.io/v1/namespaces/{namespace}/events?watch=1",
+        "workloads": f"/apis/apps/v1/namespaces/{namespace}/deployments?watch=1",
     }
 
 
@@ -130,24 +131,26 @@ def _counters(found: list[Hits], loops: list[str]) -> Callable[[str], None]:
     def take(line: str) -> None:
         if line.startswith("loop "):
             loops.append(line.split()[1])
-        elif line.startswith("at "):
+        elif line.strip() == "look":
             lines[:] = [line]  # what came before had no end
-        elif line.strip() != "end":
+        else:
             lines.append(line)
-        elif hits := counters(lines):
-            found.append(hits)
+            if line.startswith("at ") and (hits := counters(lines)):
+                found.append(hits)
 
     return take
 
 
 def counters(lines: Iterable[str]) -> Hits | None:
-    """One look at Envoy's ``/clusters``: what it sent to each address, by cluster of its own."""
-    at: float | None = None
+    """One whole look at Envoy's ``/clusters``: what it sent to each address, by cluster of its own."""
+    begun, at = False, None
     counts: dict[tuple[str, str], int] = {}
     for line in lines:
-        if line.startswith("at "):
+        if line.strip() == "look":
+            begun = True
+        elif line.startswith("at "):
             at = float(line.split()[1])
         elif len(parts := line.strip().rsplit("::", 2)) == 3:
             cluster, _, host = parts[0].partition("::")
             counts[cluster, host.rpartition(":")[0].strip("[]")] = int(parts[2])
-    return Hits(at, counts) if at is not None and counts else None
+    return Hits(at, counts) if begun and at is not None and counts else None

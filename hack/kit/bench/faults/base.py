@@ -11,6 +11,7 @@ from typing import Any
 from kit.bench.history import History, never
 from kit.bench.levers import Levers
 from kit.bench.victim import Scope, Victim
+from kit.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,10 @@ class Fault:
     ``most`` seconds; ``itself`` is what ``inject`` takes.
 
     The limits: seconds until the weights are in force (counted from the return, where there is one), failed requests as
-    seconds of the struck class's share, seconds until it is noticed at all.
+    seconds of the struck class's share, seconds until it is noticed at all, the answered part of what the surviving
+    classes carry, and whether what ``over`` waits for has to come within ``most``. ``signs`` begin what alone counts
+    as noticing it. ``rate`` is what it is asked at unless somebody wants another. ``moves_first``: who goes by plan is
+    out of the traffic or replaced before.
     """
 
     name: str
@@ -55,5 +59,22 @@ class Fault:
     in_force: float | None = None
     failed_seconds: float = 0.0
     noticed: float | None = None
-    may_remove: bool = True
+    signs: tuple[str, ...] = ()
+    goodput: float | None = None
+    rate: float | None = None
+    must_come: bool = True
+    moves_first: bool = False
+    may_write: bool = True
     turns_per_10_minutes: int | None = None
+
+
+async def in_turn(*steps: Callable[[], Awaitable[None]]) -> None:
+    """One after the other, each whatever became of those before it; what went wrong is told at the end."""
+    errors = []
+    for step in steps:
+        try:
+            await step()
+        except (UsageError, OSError) as error:
+            errors.append(str(error))
+    if errors:
+        raise UsageError("; ".join(errors))

@@ -4,13 +4,14 @@ import asyncio
 import dataclasses
 import math
 import time
+from functools import partial
 
 import yaml
 
 from kit.bench.faults import nodes, pods
-from kit.bench.faults.base import Fault, Scene, nothing
+from kit.bench.faults.base import Fault, Scene, in_turn, nothing
 from kit.bench.history import recovered
-from kit.bench.levers import CONTROL_PLANE
+from kit.bench.levers import CONTROL_PLANE, together
 from kit.bench.victim import Scope
 
 OPERATOR = ("-n", "heteroserve-system")
@@ -36,10 +37,14 @@ async def kill_operator(scene: Scene) -> float:
 
 
 def with_operator_killed(fault: Fault) -> Fault:
-    """The same fault, and the operator dies at the same moment."""
+    """The same fault, and the operator dies at the same moment.
 
-    async def inject(scene: Scene) -> float:
-        _, returned = await asyncio.gather(fault.inject(scene), kill_operator(scene))
+    Where weights have a limit, it is 5 s from the operator's return; what ``over`` waits for has as long as ever, but
+    from then on.
+    """
+
+    async def inject(scene: Scene) -> float | None:
+        _, returned = await together(fault.inject(scene), kill_operator(scene))
         return returned
 
     return dataclasses.replace(
@@ -74,8 +79,7 @@ async def start_api_server(scene: Scene) -> None:
 
 async def restore_both(scene: Scene) -> None:
     """First the API server: a node is restored with its help."""
-    await start_api_server(scene)
-    await nodes.restore(scene)
+    await in_turn(partial(start_api_server, scene), partial(nodes.restore, scene))
 
 
 async def stop_prometheus(scene: Scene) -> None:
@@ -123,8 +127,8 @@ async def add_nodes(scene: Scene) -> None:
 
 
 async def lose_nodes(scene: Scene) -> None:
-    """All of them turn NotReady at once."""
-    await _turn(scene, "False")
+    """All of them turn NotReady at once, and a real one stops: there is something to be wrong about."""
+    await together(_turn(scene, "False"), nodes.freeze(scene))
 
 
 async def _turn(scene: Scene, ready: str) -> None:
@@ -134,12 +138,17 @@ async def _turn(scene: Scene, ready: str) -> None:
     )
     patch = f'{{"status": {{"conditions": [{condition}]}}}}'
     flags = ("--subresource=status", "--type=strategic", "-p", patch)
-    await asyncio.gather(*(scene.levers.kubectl("patch", name, *flags) for name in listed.split()))
+    await together(*(scene.levers.kubectl("patch", name, *flags) for name in listed.split()))
 
 
 async def remove_nodes(scene: Scene) -> None:
     """The objects are gone."""
     await scene.levers.kubectl("delete", "nodes", "-l", "heteroserve.dev/bench=fake", "--ignore-not-found")
+
+
+async def find_nodes(scene: Scene) -> None:
+    """First the real one: without the others there is no doubt any more, and its silence would be believed."""
+    await in_turn(partial(nodes.restore, scene), partial(remove_nodes, scene))
 
 
 CONTROL_FAULTS = (
@@ -160,6 +169,7 @@ CONTROL_FAULTS = (
         scope=Scope.NOTHING,
         inject=stop_prometheus,
         restore=start_prometheus,
+        signs=("condition MetricsAvailable=False",),
         least=PROMETHEUS_SECONDS,
         most=PROMETHEUS_SECONDS,
         trials=10,
@@ -176,17 +186,18 @@ CONTROL_FAULTS = (
     ),
     Fault(
         name="nodes-gone",
-        told="45 % of all nodes turn NotReady at once (nodes that are only objects)",
-        scope=Scope.NOTHING,
+        told="45 % of all nodes turn NotReady at once (nodes that are only objects), and one of ours stops silently",
+        scope=Scope.NODE,
         prepare=add_nodes,
         inject=lose_nodes,
-        restore=remove_nodes,
+        restore=find_nodes,
         least=30.0,
         most=30.0,
         itself=SEEN_SECONDS,
         trials=5,
         noticed=1.0,
-        may_remove=False,
+        signs=("condition Degraded=True ViewInDoubt",),
+        may_write=False,
     ),
     Fault(
         name="nothing",

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from functools import partial
 
-from kit.bench.faults.base import Fault, Scene
+from kit.bench.faults.base import Fault, Scene, in_turn
 from kit.bench.history import recovered
+from kit.bench.levers import together
 from kit.bench.victim import Scope
 
 FLAPPING_SECONDS = 1200.0
@@ -18,13 +20,13 @@ async def kill(scene: Scene) -> None:
 
 async def freeze(scene: Scene) -> None:
     """Stops every process of every struck node: connections hang."""
-    await asyncio.gather(*(scene.levers.node("freeze", node) for node in scene.victim.nodes))
+    await together(*(scene.levers.node("freeze", node) for node in scene.victim.nodes))
 
 
 async def restore(scene: Scene) -> None:
     """Brings the nodes back, whatever happened to them."""
-    for node in scene.victim.nodes:  # one after the other: each sets up the whole pod network
-        await scene.levers.node("restore", node)
+    # one after the other: each sets up the whole pod network
+    await in_turn(*(partial(scene.levers.node, "restore", node) for node in scene.victim.nodes))
 
 
 async def stop_kubelet(scene: Scene) -> None:
@@ -34,8 +36,11 @@ async def stop_kubelet(scene: Scene) -> None:
 
 async def start_kubelet(scene: Scene) -> None:
     """The kubelet again, and its heartbeat."""
-    await scene.levers.inside(scene.victim.node, "systemctl", "start", "kubelet")
-    await restore(scene)
+
+    async def start() -> None:
+        await scene.levers.inside(scene.victim.node, "systemctl", "start", "kubelet")
+
+    await in_turn(start, partial(restore, scene))
 
 
 async def flap(scene: Scene) -> None:
@@ -73,7 +78,10 @@ NODE_FAULTS = (
         scope=Scope.NODE,
         inject=stop_kubelet,
         restore=start_kubelet,
+        # nothing has to move before Kubernetes calls the node NotReady, after 43 to 49 s
+        over=recovered,
         least=60.0,
+        most=120.0,
     ),
     Fault(
         name="class-frozen",
@@ -85,6 +93,9 @@ NODE_FAULTS = (
         most=30.0,
         trials=10,
         in_force=3.0,
+        # about as much as all classes carry together, so that without one of them it is the capacity that is asked for
+        rate=110.0,
+        goodput=0.95,
     ),
     Fault(
         name="node-flapping",

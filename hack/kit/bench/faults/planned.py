@@ -15,7 +15,11 @@ DRAIN_SECONDS = 180
 
 
 async def drain(scene: Scene) -> None:
-    """Cordon and evict, as before a node's maintenance; ends when the pods are gone."""
+    """Cordon and evict, as before a node's maintenance; ends when the pods are gone.
+
+    kubectl evicts as soon as it has cordoned, so that nothing can be made before it breaks: who waits in between is
+    `spot-taint`. What must hold is that no request fails, and that the drain ends.
+    """
     flags = ("--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={DRAIN_SECONDS}s")
     await scene.levers.kubectl("drain", scene.victim.node, *flags, f"--pod-selector={_ours(scene)}")
 
@@ -87,6 +91,7 @@ PLANNED_FAULTS = (
         over=shrunk,
         most=180.0,
         planned=True,
+        moves_first=True,
     ),
     Fault(
         name="class-change",
@@ -97,6 +102,7 @@ PLANNED_FAULTS = (
         over=moved,
         most=240.0,
         planned=True,
+        moves_first=True,
     ),
     Fault(
         name="spot-taint",
@@ -107,5 +113,6 @@ PLANNED_FAULTS = (
         over=moved,
         most=120.0,
         planned=True,
+        moves_first=True,
     ),
 )

@@ -1,8 +1,9 @@
 """Pods that die in every way there is: one of several, and a class's only one."""
 
 import contextlib
+from functools import partial
 
-from kit.bench.faults.base import Fault, Scene, nothing
+from kit.bench.faults.base import Fault, Scene, in_turn, nothing
 from kit.bench.history import moved, recovered
 from kit.bench.victim import Scope
 from kit.errors import UsageError
@@ -60,8 +61,8 @@ async def break_device(scene: Scene) -> None:
 
 async def mend_device(scene: Scene) -> None:
     """All devices of the node are healthy: the pod that would tell which one it was may be gone."""
-    for device in ("gpu-0", "gpu-1"):
-        await scene.levers.device(scene.victim.node, device, "healthy")
+    mend = partial(scene.levers.device, scene.victim.node, health="healthy")
+    await in_turn(*(partial(mend, device) for device in ("gpu-0", "gpu-1")))
 
 
 async def _device(scene: Scene, health: str) -> None:
@@ -83,6 +84,7 @@ POD_FAULTS = (
         restore=nothing,
         over=recovered,
         most=30.0,
+        must_come=False,  # too fast to be seen, or with the kubelet's growing pauses
         in_force=3.0,
     ),
     Fault(
@@ -92,6 +94,7 @@ POD_FAULTS = (
         inject=freeze,
         restore=thaw,
         over=recovered,
+        must_come=False,  # the kubelet gives up on it after 65 s, and gives it 35 s more to end
         in_force=3.0,
     ),
     Fault(
@@ -103,6 +106,7 @@ POD_FAULTS = (
         over=moved,
         most=120.0,
         planned=True,
+        moves_first=True,
     ),
     Fault(
         name="only-pod-killed",
@@ -112,6 +116,7 @@ POD_FAULTS = (
         restore=nothing,
         over=recovered,
         most=30.0,
+        must_come=False,  # as triton-killed
         in_force=1.0,
     ),
     Fault(
@@ -121,6 +126,7 @@ POD_FAULTS = (
         inject=freeze,
         restore=thaw,
         over=recovered,
+        must_come=False,  # its replacement needs a device that may be the only one: then as triton-frozen
         in_force=1.0,
     ),
     Fault(
