@@ -206,3 +206,18 @@ def test_the_operator_takes_the_class_out_and_puts_it_back(
     assert "back in full" in out
     both_serve(api, digits)
     assert api.ask("GET", pods).body["metadata"]["labels"]["heteroserve.dev/serving"] == "true"
+
+
+def test_a_drill_that_somebody_else_ends_is_broken_off(operator: None, api: Api, start: Start, digits: JSON) -> None:
+    eventually(lambda: both_serve(api, digits))
+    process = start("--class", "gpu-l4", "--yes", "--force", "--for", "1h")
+
+    def away() -> None:
+        assert weights(api, digits)["gpu-l4"] == 0
+
+    eventually(away)
+    by_hand = {"metadata": {"annotations": {DRILL: None}}}
+    assert api.ask("PATCH", "/apis/heteroserve.dev/v1alpha1/hardwareclasses/gpu-l4", by_hand, MERGE).accepted
+    status, out, err = finish(process)
+    assert status == 1, out + err
+    assert "Broken off: somebody else took its annotation away" in out

@@ -1,97 +1,28 @@
-"""A drill under way, in a cluster of four objects: what is watched, how it ends, and what is told of it."""
+"""A drill under way, in a small cluster: what is watched, how it ends, and what is told of it."""
 
 import asyncio
 import io
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 import builders
-from heteroserve.cli import annotation, conduct
-from heteroserve.cli.arguments import Refused
+from drill_world import GPU, World
+from heteroserve.cli import conduct
 from heteroserve.cli.conduct import Drill
 from heteroserve.cli.course import Course
-from heteroserve.cli.forecast import Target, What
 from heteroserve.cli.measure import Figures, Measured
 from heteroserve.cli.report import table, tell_course
 from heteroserve.cli.terminal import Terminal
-from heteroserve.errors import HeteroserveError, Reject, Retry
-from heteroserve.kube import HARDWARE_CLASS, INFERENCE_DEPLOYMENT, Kind, Object
-from heteroserve.render.metadata import DRILL_ANNOTATION
+from heteroserve.errors import Retry
 
-GPU = Target(what=What.CLASS, name="gpu")
 LENGTH = timedelta(seconds=30)
-
-
-@dataclass
-class World:
-    """A cluster with its operator; a second passes with each look at the deployment.
-
-    The traffic goes and comes one second after the annotation. `fails` says which write of it is refused, and how;
-    `happens` is called at each second.
-    """
-
-    moves: bool = True
-    fails: dict[int, HeteroserveError] = field(default_factory=dict)
-    happens: Callable[["World", int], None] = lambda _, __: None
-    annotations: dict[str, str] = field(default_factory=dict)
-    writes: list[str | None] = field(default_factory=list)
-    second: int = 0
-    away: bool = False
-    ready: str = "True"
-
-    @property
-    def kube(self) -> "World":
-        return self
-
-    def now(self) -> datetime:
-        return builders.NOW + timedelta(seconds=self.second)
-
-    async def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
-        if kind is not INFERENCE_DEPLOYMENT:
-            return {"metadata": {"uid": "uid-gpu", "annotations": dict(self.annotations)}} if name == "gpu" else None
-        self.second += 1
-        self.happens(self, self.second)
-        weights = {"cpu": 100, "gpu": 0} if self.away else {"cpu": 10, "gpu": 90}
-        self.away = self.moves and DRILL_ANNOTATION in self.annotations
-        classes = [{"name": name, "weight": weight, "ready": 1} for name, weight in weights.items()]
-        ready = {
-            "type": "Ready",
-            "status": self.ready,
-            "reason": "Reason",
-            "message": "words",
-            "lastTransitionTime": "2026-01-02T12:00:00Z",
-        }
-        return builders.raw_deployment(status={"classes": classes, "conditions": [ready]})
-
-    async def list(self, kind: Kind, read: Callable[[Object], Any], namespace: str) -> list[Any]:
-        running = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-        pods = [builders.raw_pod(f"digits-{name}-0", class_name=name, **running) for name in ("cpu", "gpu")]
-        for pod in pods:
-            pod["metadata"]["labels"]["heteroserve.dev/serving"] = "true"
-        return [read(pod) for pod in pods]
-
-    async def merge_metadata(self, kind: Kind, namespace: str, name: str, changes: Object, *, uid: str) -> None:
-        assert (kind, name, uid) == (HARDWARE_CLASS, "gpu", "uid-gpu")
-        value = changes["annotations"][DRILL_ANNOTATION]
-        self.writes.append(value)
-        failure = self.fails.get(len(self.writes))
-        if failure:
-            if failure.reason == "NotFound":
-                self.annotations.clear()
-            raise failure
-        self.annotations.pop(DRILL_ANNOTATION, None)
-        if value is not None:
-            self.annotations[DRILL_ANNOTATION] = value
 
 
 @pytest.fixture(autouse=True)
 def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conduct, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(annotation, "PAUSE_SECONDS", 0.0)
 
 
 def drill(world: World, out: io.StringIO | None = None) -> Drill:
@@ -158,48 +89,45 @@ async def test_ctrl_c_takes_the_annotation_away() -> None:
     assert world.annotations == {}
 
 
-async def test_what_may_not_be_set_is_refused_and_not_taken_away() -> None:
-    world = World(fails={1: Reject("Forbidden", "HardwareClass refused: no")})
-    with pytest.raises(
-        Refused, match="the annotation cannot be set: HardwareClass refused: no: a drill needs the right"
-    ):
-        await run(world)
-    assert len(world.writes) == 1
+async def test_pods_that_died_meanwhile_are_not_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(world: World, second: int) -> None:
+        world.dead = {"gpu"} if second >= 10 else set()
+
+    monkeypatch.setattr(conduct, "BACK_WITHIN_SECONDS", 0.0)
+    course = await run(World(happens=die))
+    assert (course.back_seconds, course.clean) == ({builders.KEY: None}, False)
+    assert "not seen back: 0 of 1 replicas of gpu are in it" in tell_course(
+        course, Measured(missing="nobody was asked")
+    )
 
 
-async def test_what_may_have_been_set_is_taken_away() -> None:
-    world = World(fails={1: Retry("ApiUnavailable", "no answer")})
-    with pytest.raises(Retry):
-        await run(world)
-    assert world.writes[1:] == [None]
+async def test_a_deployment_that_is_deleted_meanwhile_is_not_waited_for() -> None:
+    def delete(world: World, second: int) -> None:
+        world.gone = second >= 10
+
+    world = World(happens=delete)
+    course = await run(world)
+    assert (course.back_seconds, course.clean, course.broken_off) == ({builders.KEY: None}, False, "")
+    assert world.second < 40
+    assert "not seen back: it is gone" in tell_course(course, Measured(missing="nobody was asked"))
 
 
-@pytest.mark.parametrize("reason", ["ApiUnavailable", "Conflict"])
-async def test_taking_away_is_tried_again(reason: str) -> None:
-    world = World(fails={2: Retry(reason, "no answer")})
-    assert (await run(world)).clean
+async def test_traffic_that_comes_back_before_its_time_ends_the_drill() -> None:
+    def restart(world: World, second: int) -> None:
+        world.moves = second < 10
+
+    world = World(happens=restart)
+    course = await run(world)
+    want = "the traffic of demo/digits came back 11 s ago, and the annotation stands"
+    assert (course.broken_off, course.clean) == (want, False)
     assert world.annotations == {}
 
 
-async def test_an_annotation_that_stays_is_told_with_its_end_and_the_remedy() -> None:
-    world, out = World(fails=dict.fromkeys((2, 3, 4), Retry("ApiUnavailable", "no answer"))), io.StringIO()
-    course = await run(world, out)
-    assert (course.left_behind, course.clean) == ("no answer", False)
-    assert (
-        "warning: the annotation could not be taken away (no answer): the drill ends by itself at 12:00:31Z, "
-        "or at once with kubectl annotate hwc gpu heteroserve.dev/drill-until-"
-    ) in out.getvalue()
+async def test_a_pod_that_is_in_the_traffic_for_a_moment_is_no_end() -> None:
+    def flicker(world: World, second: int) -> None:
+        world.moves = not 10 <= second < 15
 
-
-async def test_a_node_that_is_gone_meanwhile_has_no_annotation() -> None:
-    assert (await run(World(fails={2: Retry("NotFound", "not there")}))).left_behind == ""
-
-
-async def test_another_drill_of_the_same_is_not_overwritten() -> None:
-    world = World(annotations={DRILL_ANNOTATION: "2026-01-02T12:10:00Z"})
-    with pytest.raises(Refused, match="under way until 12:10:00Z"):
-        await run(world)
-    assert world.writes == []
+    assert (await run(World(happens=flicker))).clean
 
 
 WANT_REPORT = """\
@@ -239,13 +167,19 @@ async def test_a_report_of_what_went_wrong() -> None:
         away_seconds={builders.KEY: None},
         back_seconds={builders.KEY: None},
         broken_off="no reason",
-        left_behind="no answer",
+        left_behind="no answer: the drill ends by itself at 12:00:31Z",
     )
     text = tell_course(course, Measured(missing="nobody was asked"))
     assert "Broken off: no reason" in text
-    assert "The annotation is left behind until 12:00:31Z: no answer" in text
+    assert "The annotation is left behind: no answer: the drill ends by itself at 12:00:31Z" in text
     assert "the traffic did not go; not seen back" in text
     assert "Requests, failures and latency are not measured: nobody was asked." in text
+
+
+async def test_a_return_that_was_not_measured_is_said_to_be_so() -> None:
+    measured = Measured(phases={"before": phase(600, 0, (5, 10))}, missing="Prometheus is gone")
+    text = tell_course(await run(World()), measured)
+    assert "\n\nThe return was not measured: Prometheus is gone.\n\nBy the gateway's counters" in text
 
 
 def replaced(course: Course, **fields: Any) -> Course:

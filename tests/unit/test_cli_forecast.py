@@ -7,7 +7,7 @@ import builders
 from heteroserve.cli.forecast import ClassForecast, DeploymentForecast, Forecast, Target, What, foresee
 from heteroserve.cli.report import tell_forecast
 from heteroserve.model.deployment import Scaling
-from heteroserve.model.snapshot import Mark, Snapshot
+from heteroserve.model.snapshot import Mark, RouteState, Snapshot
 
 GPU = Target(what=What.CLASS, name="gpu")
 LENGTH = timedelta(minutes=5)
@@ -54,10 +54,20 @@ def test_a_node_without_our_pods_is_nobodys_loss() -> None:
     assert (found.deployments, found.others, found.moving) == ((), 1, ())
 
 
+def by_hand(demand: float | None, **weights: int) -> Snapshot:
+    """The same with a split by hand, which the routes have already."""
+    wish = builders.deployment(*(builders.target(name) for name in ("cpu", "gpu")), manual_weights=weights)
+    return replace(moment(demand), deployment=wish, route=RouteState(weights=weights))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Breaking:
     snapshot: Snapshot
     want: str
+    target: Target = GPU
+
+
+CPU_0 = Target(what=What.NODE, name="cpu-0")
 
 
 BREAKS = {
@@ -78,13 +88,25 @@ BREAKS = {
         snapshot=moment(None), want="no demand is known: nobody can say whether 200 requests/s are enough"
     ),
     "a split by hand that goes on": Breaking(
-        snapshot=replace(
-            moment(1.0),
-            deployment=builders.deployment(
-                *(builders.target(name) for name in ("cpu", "gpu")), manual_weights={"cpu": 40, "gpu": 60}
-            ),
-        ),
+        snapshot=by_hand(1.0, cpu=40, gpu=60),
         want="spec.traffic.weights is set by hand and goes on sending 60 % to gpu, where nothing would answer",
+    ),
+    "a split by hand that what is left of a class carries": Breaking(
+        snapshot=by_hand(100.0, cpu=90, gpu=10), target=CPU_0, want=""
+    ),
+    "a split by hand with too much for what is left of a class": Breaking(
+        snapshot=by_hand(150.0, cpu=90, gpu=10),
+        target=CPU_0,
+        want="spec.traffic.weights is set by hand, and its 135 requests/s to cpu are more than the 100 that can be "
+        "kept at p99 within 50 ms",
+    ),
+    "a split by hand that is not in force yet": Breaking(
+        snapshot=replace(moment(150.0), deployment=by_hand(150.0, fpga=100).deployment), target=CPU_0, want=""
+    ),
+    "a split by hand, and nobody knows the demand": Breaking(
+        snapshot=by_hand(None, cpu=90, gpu=10),
+        target=CPU_0,
+        want="no demand is known: nobody can say whether 2100 requests/s are enough",
     ),
     "what is lost does not answer anyway": Breaking(
         snapshot=replace(
@@ -97,7 +119,7 @@ BREAKS = {
 
 @builders.table(BREAKS)
 def test_what_breaks_the_objective(case: Breaking) -> None:
-    found = forecast(case.snapshot)
+    found = forecast(case.snapshot, case.target)
     assert [d.breaks for d in found.deployments] == [case.want]
     assert len(found.breaking) == bool(case.want)
 
@@ -165,4 +187,13 @@ def test_more_than_planned_and_less_than_possible_is_tight() -> None:
     text = tell_forecast(forecast(BREAKS["what stays carries it without any reserve"].snapshot), LENGTH, {})
     assert (
         "tight: 150 requests/s are more than the 100 planned for, and less than the 200 that can be done within" in text
+    )
+
+
+def test_a_class_that_a_split_by_hand_leaves_without_its_reserve_is_tight() -> None:
+    before = by_hand(100.0, cpu=90, gpu=10)
+    wish = replace(before.deployment, scaling=Scaling(target_utilisation=0.5))
+    text = tell_forecast(forecast(replace(before, deployment=wish), CPU_0), LENGTH, {})
+    assert (
+        "tight: 90 requests/s to cpu are more than the 50 planned for, and less than the 100 that can be done" in text
     )

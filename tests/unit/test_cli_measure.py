@@ -1,5 +1,6 @@
 """What the gateway's counters say of a drill: two readings compared."""
 
+import importlib
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,9 @@ from heteroserve.cli.course import Course
 from heteroserve.cli.forecast import Target, What
 from heteroserve.cli.measure import Counters, Figures, Measured, grown, measure, parse_counters, quantile, summarise
 from heteroserve.errors import Retry
+from heteroserve.model.deployment import Key
 
+measuring = importlib.import_module("heteroserve.cli.measure")  # the package has a function of this name
 PROMETHEUS = Service(namespace="monitoring", name="prometheus", port="9090")
 
 
@@ -96,25 +99,55 @@ def test_counters_are_told_apart_by_their_labels_and_not_by_their_name() -> None
         parse_counters(body({}, "error"))
 
 
-class Asked(Connection):
-    """A Prometheus whose counters stand at a number of seconds since noon, or that does not answer."""
+@pytest.fixture(autouse=True)
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "ASK_SECONDS", 0.0)
 
-    def __init__(self, answer: Any = None) -> None:
+
+def at(seconds: float) -> datetime:
+    return builders.NOW + timedelta(seconds=seconds)
+
+
+class Asked(Connection):
+    """A Prometheus whose counters stand at a number of seconds since noon, or that does not answer.
+
+    It scrapes every `every` seconds, up to `until`, and requests fail at `bad_at`. Now is when the drill is over; a
+    second passes whenever somebody looks at the clock.
+    """
+
+    def __init__(
+        self, answer: Any = None, *, every: float = 1.0, until: float = math.inf, bad_at: float = math.inf
+    ) -> None:
         self.answer = answer
+        self.every, self.until, self.bad_at = every, until, bad_at
+        self.second = 70.0
         self.queries: list[str] = []
+
+    def now(self) -> datetime:
+        self.second += 1
+        return at(self.second)
 
     async def ask(self, service: Service, path: str, query: Any) -> Any:
         self.queries.append(query["query"])
         if isinstance(self.answer, Exception):
             raise self.answer
-        seconds = float(query["time"]) - builders.NOW.timestamp()
-        return self.answer or body(answers("2", seconds + 100) if "_xx" in query["query"] else {})
+        if self.answer or "_xx" not in query["query"]:
+            return self.answer or body({})
+        last = self.last_scrape(float(query["time"]) - builders.NOW.timestamp())
+        if query["query"].startswith("timestamp("):
+            return body(answers("2", at(last).timestamp()))
+        bad = answers("5", 40) if last >= self.bad_at else {}
+        return body({**answers("2", last + 100), **bad})
+
+    def last_scrape(self, second: float) -> float:
+        return min(second // self.every * self.every, self.until)
+
+
+def nobody_looks(*_: str) -> None:
+    """Nobody is at the terminal."""
 
 
 def course(**fields: Any) -> Course:
-    def at(seconds: float) -> datetime:
-        return builders.NOW + timedelta(seconds=seconds)
-
     return Course(
         **{
             "target": Target(what=What.CLASS, name="gpu"),
@@ -134,12 +167,63 @@ def course(**fields: Any) -> Course:
 
 async def test_each_phase_is_measured_from_its_beginning_to_its_end() -> None:
     asked = Asked()
-    measured = await measure(asked, PROMETHEUS, course())
+    measured = await measure(asked, PROMETHEUS, course(), nobody_looks)
     found = {name: [(f.answered, f.rps) for f in phase[builders.KEY]] for name, phase in measured.phases.items()}
-    assert found == {"before": [(60.0, 1.0)], "during": [(30.0, 1.0)], "after": [(40.0, 1.0)]}
-    assert measured.failed(builders.KEY) == 0
+    assert found == {"before": [(60.0, 1.0)], "during": [(30.0, 1.0)], "after": [(42.0, 1.0)]}
+    assert (measured.failed(builders.KEY), measured.missing) == (0, "")
     assert "last_over_time(envoy_cluster_upstream_rq_xx" in asked.queries[1]
     assert asked.queries[1].endswith("[60s])")
+
+
+async def test_what_fails_when_the_traffic_returns_is_waited_for() -> None:
+    shown: list[str] = []
+    asked = Asked(every=15, bad_at=70.5)
+    measured = await measure(asked, PROMETHEUS, course(over=at(71)), lambda state, clock: shown.append(state))
+    assert (measured.failed(builders.KEY), measured.missing) == (40, "")
+    assert asked.second == 75, "no longer than until the next scrape"
+    assert set(shown) == {"waiting until Prometheus has seen the return, at most 60 s"}
+
+
+async def test_a_return_that_nobody_sees_is_said_to_be_not_measured() -> None:
+    asked = Asked(until=69)
+    measured = await measure(asked, PROMETHEUS, course(), nobody_looks)
+    want = "Prometheus monitoring/prometheus:9090 has no sample of demo/digits after 12:01:10Z"
+    assert (list(measured.phases), measured.missing) == (["before", "during", "after"], want)
+    assert asked.second < 140, "it is not waited for for ever"
+
+
+async def test_of_several_proxies_the_one_that_was_read_least_recently_counts() -> None:
+    class Two(Asked):
+        async def ask(self, service: Service, path: str, query: Any) -> Any:
+            if not query["query"].startswith("timestamp("):
+                return await super().ask(service, path, query)
+            late = answers("2", at(60 if self.second < 90 else 80).timestamp(), pod="another")
+            return body({**answers("2", at(self.second).timestamp()), **late})
+
+    asked = Two()
+    assert (await measure(asked, PROMETHEUS, course(), nobody_looks)).missing == ""
+    assert asked.second == 90
+
+
+async def test_a_deployment_that_nobody_asks_is_not_waited_for_and_not_measured() -> None:
+    idle = Key(namespace="demo", name="idle")
+    asked = Asked()
+    found = course(away_seconds={builders.KEY: 1.0, idle: 1.0})
+    measured = await measure(asked, PROMETHEUS, found, nobody_looks)
+    assert measured.missing == "Prometheus monitoring/prometheus:9090 has no sample of demo/idle after 12:01:10Z"
+    assert asked.second < 75
+
+
+async def test_what_was_measured_is_kept_when_prometheus_goes_away() -> None:
+    class Going(Asked):
+        async def ask(self, service: Service, path: str, query: Any) -> Any:
+            if self.second > 75:
+                raise Retry("NoAnswer", "503 Service Unavailable")
+            return await super().ask(service, path, query)
+
+    measured = await measure(Going(until=69, bad_at=20), PROMETHEUS, course(), nobody_looks)
+    assert (list(measured.phases), measured.failed(builders.KEY)) == (["before", "during"], 40)
+    assert measured.missing == "Prometheus monitoring/prometheus:9090 cannot be asked: 503 Service Unavailable"
 
 
 def test_failures_before_the_drill_are_none_of_its() -> None:
@@ -167,4 +251,4 @@ UNANSWERED: dict[str, tuple[Service | None, Any, str]] = {
 @builders.table(UNANSWERED)
 async def test_what_cannot_be_asked_is_not_measured(case: tuple[Service | None, Any, str]) -> None:
     service, answer, want = case
-    assert await measure(Asked(answer), service, course()) == Measured(missing=want)
+    assert await measure(Asked(answer), service, course(), nobody_looks) == Measured(missing=want)

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from heteroserve.cli.annotation import refuse_a_second
 from heteroserve.cli.arguments import Refused, Request, parse
@@ -14,7 +15,7 @@ from heteroserve.cli.report import in_words, tell_course, tell_forecast
 from heteroserve.cli.terminal import Terminal, confirm
 from heteroserve.errors import HeteroserveError
 
-DONE, FAILED, REFUSED, TOO_LITTLE_LEFT, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, REFUSED, TOO_LITTLE_LEFT, NOT_MEASURED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 NAMED = 20
 """Objects that a refusal names at most."""
 
@@ -56,16 +57,18 @@ async def _conduct(request: Request) -> int:
     async with connected(request.kubeconfig, request.context) as connection:
         forecast = foresee_in(await look(connection, request.operator_namespace), request)
         refuse_what_is_not_wise(forecast, request)
-        moving = tuple(d.key for d in forecast.moving)
+        moving, terminal = tuple(d.key for d in forecast.moving), Terminal()
         try:
-            course = await Drill(connection, request.target, moving, Terminal()).run(request.length)
+            course = await Drill(connection, request.target, moving, terminal).run(request.length)
         except HeteroserveError as error:
             _complain(f"the drill did not begin: {error.message}")
             return FAILED
-        measured = await measure(connection, request.prometheus, course)
+        measured = await measure(connection, request.prometheus, course, terminal.show)
+    terminal.close()
     _print(tell_course(course, measured))
-    failed = sum(measured.failed(key) for key in moving)
-    return FAILED if failed or not course.clean else DONE
+    if not course.clean or any(measured.failed(key) for key in moving):
+        return FAILED
+    return NOT_MEASURED if measured.missing and request.prometheus else DONE
 
 
 def foresee_in(fleet: Fleet, request: Request) -> Forecast:
@@ -104,4 +107,5 @@ def _print(text: str) -> None:
 
 
 def _complain(text: str) -> None:
-    print(f"error: {text}", file=sys.stderr)  # noqa: T201
+    with suppress(OSError):  # the exit status says it as well, where nobody reads this any more
+        print(f"error: {text}", file=sys.stderr, flush=True)  # noqa: T201

@@ -34,11 +34,12 @@ examples:
   kubectl heteroserve drill --class gpu-l4 --yes --prometheus none
 
 exit status:
-  0    done, or a dry run; no failed request was seen
-  1    requests failed, the traffic did not move in 10 s or is not back, or the drill was broken off by an error
+  0    done, or a dry run; no failed request was seen, from the beginning until the traffic was back
+  1    requests failed, the traffic did not move in 10 s or is not back as it was, or the drill was broken off
   2    refused: nothing was done, the message says why
   3    refused: what stays may not carry the demand within the objective; --force does it all the same
-  130  ended with Ctrl-C
+  4    the traffic went and came, but what became of the requests was not measured, or not until the traffic was back
+  130  ended with Ctrl-C, or by another signal
 """
 
 
@@ -79,7 +80,10 @@ class Request:
 
 def parse(argv: Sequence[str] | None) -> Request:
     """The request. Raises `Refused`."""
-    given = _parser().parse_args(argv)
+    parser, drill = _parsers()
+    given, unknown = parser.parse_known_args(argv)
+    if unknown:  # the parser itself would show the usage of `kubectl heteroserve`, which has no flags to choose from
+        drill.error(f"unrecognized arguments: {' '.join(unknown)}")
     return Request(
         target=_target(given.node, given.hardware_class),
         length=parse_length(given.length),
@@ -126,7 +130,8 @@ def _target(node: str | None, hardware_class: str | None) -> Target:
     return Target(what=What.CLASS, name=hardware_class or "")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """The whole command line's, and the drill's own."""
     parser = argparse.ArgumentParser(
         "kubectl heteroserve", description="What people do with heteroserve besides kubectl.", allow_abbrev=False
     )
@@ -141,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_flags(drill)
-    return parser
+    return parser, drill
 
 
 def _add_flags(drill: argparse.ArgumentParser) -> None:

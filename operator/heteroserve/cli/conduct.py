@@ -33,6 +33,8 @@ class Notes:
     during: Readings = field(default_factory=dict)
     away: Seconds = field(default_factory=dict)
     back: Seconds = field(default_factory=dict)
+    away_at: datetime | None = None
+    """When all of it was seen away last."""
     broken_off: str = ""
 
 
@@ -54,12 +56,12 @@ class Drill:
 
         Whatever goes wrong later is in the course, but being cancelled.
         """
-        uid = await self._annotation.uid()
+        head = await self._annotation.free()
         before = await self._read()
         notes = Notes(before=before, last=before)
         began = self._connection.now()
         until = (began + length).replace(microsecond=0)
-        async with self._annotation.standing(uid, until):
+        async with self._annotation.standing(head, until):
             await self._noting_errors(notes, self._watch_while_it_stands, until)
         ended, notes.during = self._connection.now(), notes.last
         if not self._annotation.left:
@@ -94,21 +96,35 @@ class Drill:
         await self._watch(notes.away, AWAY_WITHIN_SECONDS, "the traffic goes", is_done, notes)
         stuck = ", ".join(str(key) for key, seconds in notes.away.items() if seconds is None)
         if stuck:
-            notes.broken_off = f"the traffic of {stuck} did not move within {AWAY_WITHIN_SECONDS:g} s"
+            still = f"the traffic of {stuck} did not move within {AWAY_WITHIN_SECONDS:g} s"
+            notes.broken_off = await self._annotation.lost() or still
         else:
             await self._hold(until, notes)
 
     async def _hold(self, until: datetime, notes: Notes) -> None:
-        """Until the time is over, or a deployment that was Ready is not any more."""
+        """Until the time is over, or until this is not any more what was asked for."""
         while (left := (until - self._connection.now()).total_seconds()) > 0:
-            notes.last = await self._read()
-            self._terminal.show(f"out of the traffic; {describe(notes.last)}", f"{left:.0f} s left")
-            failed = {k: r.trouble for k, r in notes.last.items() if r.trouble and not notes.before[k].trouble}
-            if failed:
-                told = "; ".join(f"{key}: {trouble}" for key, trouble in failed.items())
-                notes.broken_off = f"not Ready any more: {told}"
+            notes.broken_off = await self._annotation.lost() or await self._look(notes, f"{left:.0f} s left")
+            if notes.broken_off:
                 return
             await asyncio.sleep(min(LOOK_SECONDS, left))
+
+    async def _look(self, notes: Notes, clock: str) -> str:
+        """Why the drill is to be broken off, by what is seen of the deployments."""
+        notes.last = await self._read()
+        self._terminal.show(f"out of the traffic; {describe(notes.last)}", clock)
+        return _not_ready(notes) or self._not_away(notes)
+
+    def _not_away(self, notes: Notes) -> str:
+        """A pod that comes up there is in the traffic for a moment, until the operator sees it."""
+        now = self._connection.now()
+        returned = [str(key) for key, reading in notes.last.items() if not is_away(reading, self._target)]
+        if not returned or notes.away_at is None:
+            notes.away_at = now
+        seconds = (now - notes.away_at).total_seconds()
+        if seconds <= AWAY_WITHIN_SECONDS:
+            return ""
+        return f"the traffic of {', '.join(returned)} came back {seconds:.0f} s ago, and the annotation stands"
 
     async def _wait_until_back(self, notes: Notes, _: datetime) -> None:
         def is_done(key: Key, reading: Reading) -> bool:
@@ -117,7 +133,10 @@ class Drill:
         await self._watch(notes.back, BACK_WITHIN_SECONDS, "the traffic comes back", is_done, notes)
 
     async def _watch(self, found: Seconds, within_seconds: float, what: str, is_done: Done, notes: Notes) -> None:
-        """Looks until it is so for every deployment, and notes when; `None` for those where it never was."""
+        """Looks until it is so for every deployment, and notes when; `None` for those where it never was.
+
+        One that is gone is not waited for.
+        """
         start = time.monotonic()
         found.update(dict.fromkeys(self._keys))
         while True:
@@ -127,7 +146,8 @@ class Drill:
             found.update(dict.fromkeys(done, seconds))
             coming = self._trusted_in(notes.last) if found is notes.back else ""
             self._terminal.show(f"{what}; {describe(notes.last)}", f"{seconds:.0f} s{coming}")
-            if None not in found.values() or seconds > within_seconds:
+            missing = any(found[key] is None and notes.last[key].weights for key in self._keys)
+            if not missing or seconds > within_seconds:
                 return
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -144,3 +164,9 @@ class Drill:
         raw = await self._connection.kube.get(kube.INFERENCE_DEPLOYMENT, key.namespace, key.name)
         pods = await self._connection.kube.list(kube.POD, lambda pod: pod, key.namespace)
         return read(raw, pods or [])
+
+
+def _not_ready(notes: Notes) -> str:
+    failed = {k: r.trouble for k, r in notes.last.items() if r.trouble and not notes.before[k].trouble}
+    told = "; ".join(f"{key}: {trouble}" for key, trouble in failed.items())
+    return f"not Ready any more: {told}" if failed else ""

@@ -6,6 +6,7 @@ operator finds out itself (probes, Leases) stays unknown here, which is no witne
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -114,6 +115,8 @@ class Connection:
 @asynccontextmanager
 async def connected(kubeconfig: str | None, context: str | None) -> AsyncIterator[Connection]:
     """The cluster of a kubeconfig, or of the pod that this runs in where there is none. Raises `Refused`."""
+    # whatever the client logs of a kubeconfig, it raises as well, and that is told in one line
+    logging.getLogger("kubernetes").addHandler(logging.NullHandler())
     try:
         await _configure(kubeconfig, context)
         client = ApiClient()

@@ -1,5 +1,6 @@
 """The course of a drill: what each look at a deployment says of where its traffic is, and what came of it all. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,9 +16,13 @@ from heteroserve.render.metadata import DEPLOYMENT_LABEL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A deployment at one moment, as its status and its pods tell. `trouble`: why it is not Ready, if it is not."""
+    """A deployment at one moment, as its status and its pods tell. `trouble`: why it is not Ready, if it is not.
+
+    Without any weight it is gone. `wanted` are the replicas that the operator asks for.
+    """
 
     weights: Mapping[str, int] = field(default_factory=dict)
+    wanted: Mapping[str, int] = field(default_factory=dict)
     ready: Mapping[str, int] = field(default_factory=dict)
     recoveries: Mapping[str, Recovery] = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
@@ -56,7 +61,7 @@ class Course:
 
 
 def read(raw: Object | None, pods: list[Object]) -> Reading:
-    """A deployment's status and its pods, out of all in its namespace. One that is gone has nothing to wait for."""
+    """A deployment's status and its pods, out of all in its namespace."""
     if raw is None:
         return Reading()
     memory, name = parse_memory(raw), raw["metadata"]["name"]
@@ -64,6 +69,7 @@ def read(raw: Object | None, pods: list[Object]) -> Reading:
     ready = next((c for c in memory.conditions if c.type == "Ready"), None)
     return Reading(
         weights=weights_told(raw.get("status", {})),
+        wanted={c["name"]: c.get("replicas", 0) for c in raw.get("status", {}).get("classes", ())},
         ready=memory.ready,
         recoveries=memory.recoveries,
         pods=tuple(parse_pod(p) for p in own),
@@ -82,10 +88,27 @@ def is_away(reading: Reading, target: Target) -> bool:
 
 
 def is_back(reading: Reading, target: Target, before: Reading, now: datetime) -> bool:
-    """Whether its pods are in the traffic again, and their classes have what they had or are trusted in full."""
-    classes = {p.class_name for p in _serving(reading, target)}
-    led_to = all(p.mark.out_since is None for p in _serving(reading, target))
-    return led_to and all(_has_its_share(name, reading, before, now) for name in classes)
+    """Whether all that the drill took out of the traffic is in it again."""
+    return not what_is_missing(reading, target, before, now)
+
+
+def what_is_missing(reading: Reading, target: Target, before: Reading, now: datetime) -> str:
+    """What is not in the traffic as it was before; empty when all is back.
+
+    Replicas are counted, for one that died is replaced by another. Fewer are as good when the operator wants fewer.
+    """
+    if not reading.weights:
+        return "it is gone"
+    if any(p.mark.out_since is not None for p in _serving(reading, target)):
+        return f"pods of the {target} are still out of it"
+    there, now_there = _led_to(before), _led_to(reading)
+    for name in sorted({p.class_name for p in before.pods if target.covers(p)} & there.keys()):
+        least = min(there[name], max(1, reading.wanted.get(name, there[name])))
+        if now_there[name] < least:
+            return f"{now_there[name]} of {least} replicas of {name} are in it"
+        if not _has_its_share(name, reading, before, now):
+            return f"{name} has {reading.weights.get(name, 0)} % of it, and had {before.weights.get(name, 0)} %"
+    return ""
 
 
 def _has_its_share(name: str, reading: Reading, before: Reading, now: datetime) -> bool:
@@ -94,9 +117,18 @@ def _has_its_share(name: str, reading: Reading, before: Reading, now: datetime) 
     return weight >= before.weights.get(name, 0) or (weight > 0 and in_full)
 
 
+def _led_to(reading: Reading) -> Counter[str]:
+    """Replicas by class that requests can reach."""
+    return Counter(p.class_name for p in reading.pods if _could_answer(p) and p.mark.out_since is None)
+
+
 def _serving(reading: Reading, target: Target) -> list[Pod]:
-    """The pods that could answer. What is on its way out for another reason neither goes nor comes by a drill."""
-    return [p for p in reading.pods if target.covers(p) and p.ready and not (p.terminating or p.mark.goes_first)]
+    return [p for p in reading.pods if target.covers(p) and _could_answer(p)]
+
+
+def _could_answer(pod: Pod) -> bool:
+    """What is on its way out for another reason neither goes nor comes by a drill."""
+    return pod.ready and not (pod.terminating or pod.mark.goes_first)
 
 
 def trusted_in(reading: Reading, target: Target, now: datetime) -> float:

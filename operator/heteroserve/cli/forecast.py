@@ -64,6 +64,16 @@ class ClassForecast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Requests that one part has to carry alone, `to` a class where it is one. `planned_rps`: with the reserve."""
+
+    rps: float
+    planned_rps: float
+    most_rps: float
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentForecast:
     """One deployment with pods on what is lost. `demand_rps` is the last that was known; `None`: nobody knows one."""
 
@@ -89,6 +99,22 @@ class DeploymentForecast:
     def most_rps(self) -> float:
         """What would be left can do within the objective, without any reserve."""
         return sum(c.after.most_rps for c in self.classes)
+
+    @property
+    def loads(self) -> tuple[Load, ...]:
+        """The demand during the drill on what carries it: all that is left together, or each class by itself.
+
+        A split by hand stays as it is: what one class has to spare helps no other.
+        """
+        if self.demand_rps is None:
+            return ()
+        if not self.by_hand:
+            return (Load(rps=self.demand_rps, planned_rps=self.after_rps, most_rps=self.most_rps),)
+        share = self.demand_rps / 100
+        states = ((c.name, c.after) for c in self.classes)
+        return tuple(
+            Load(rps=share * s.weight, planned_rps=s.capacity_rps, most_rps=s.most_rps, to=name) for name, s in states
+        )
 
     @property
     def alone(self) -> bool:
@@ -152,9 +178,14 @@ def _foresee(snapshot: Snapshot, target: Target, until: datetime) -> DeploymentF
             for name, state in before.items()
         ),
         demand_rps=snapshot.memory.demand_rps,
-        by_hand=bool(wish.manual_weights),
+        by_hand=_is_by_hand(wish.manual_weights, after),
         untouched=_why_untouched(snapshot),
     )
+
+
+def _is_by_hand(weights: Mapping[str, int], after: Mapping[str, ClassState]) -> bool:
+    """Whether a split by hand is in force: one that is new waits until every class that it names can answer."""
+    return bool(weights) and all(after.get(name, NO_CLASS).weight == weight for name, weight in weights.items())
 
 
 def _why_untouched(snapshot: Snapshot) -> str:
@@ -208,7 +239,12 @@ def _why_it_breaks(found: DeploymentForecast) -> str:
         return ""
     if found.demand_rps is None:
         return f"no demand is known: nobody can say whether {found.most_rps:.4g} requests/s are enough"
-    if found.demand_rps > found.most_rps:
-        limit = f"p{found.objective.percentile} within {found.objective.latency_milliseconds:g} ms"
-        return f"{found.demand_rps:.4g} requests/s are more than the {found.most_rps:.4g} that can be kept at {limit}"
-    return ""
+    return next((_too_much(load, found.objective) for load in found.loads if load.rps > load.most_rps), "")
+
+
+def _too_much(load: Load, objective: Objective) -> str:
+    limit = f"p{objective.percentile} within {objective.latency_milliseconds:g} ms"
+    told = f"are more than the {load.most_rps:.4g} that can be kept at {limit}"
+    if not load.to:
+        return f"{load.rps:.4g} requests/s {told}"
+    return f"spec.traffic.weights is set by hand, and its {load.rps:.4g} requests/s to {load.to} {told}"

@@ -2,16 +2,17 @@
 
 Two readings of each counter are compared, not rates: so a counter that is born with the first failure counts from zero,
 as it should, and the numbers are whole. A proxy that restarts counts from zero as well. What no scrape has seen is not
-measured, and never zero.
+measured, and never zero: so the last reading waits for a scrape that saw the end of the return.
 """
 
 import asyncio
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from heteroserve.cli.arguments import Service
@@ -22,6 +23,10 @@ from heteroserve.model.deployment import Key
 from heteroserve.observe.metrics import ENVOY_CLUSTER, ROUTES
 
 BEFORE_SECONDS = 60.0
+SEEN_WITHIN_SECONDS = 60.0
+ASK_SECONDS = 2.0
+CLOCK_SECONDS = 1.0
+"""So far our clock may be behind: the API server tells its own in whole seconds."""
 ANSWERS = f"envoy_cluster_upstream_rq_xx{{{ROUTES}}}"
 TIMES = f"envoy_cluster_upstream_rq_time_bucket{{{ROUTES}}}"
 QUANTILE = 0.99
@@ -33,6 +38,7 @@ Counters = Mapping[Series, float]
 Milliseconds = tuple[float, float]
 """Above the first, at most the second: so fine are the gateway's buckets."""
 Route = tuple[Key, str]
+Show = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +57,7 @@ Phase = Mapping[Key, tuple[Figures, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """The phases by name, in their order; or why there are none."""
+    """The phases by name, in their order; and what is `missing` of them, or why there are none."""
 
     phases: Mapping[str, Phase] = field(default_factory=dict)
     missing: str = ""
@@ -62,22 +68,46 @@ class Measured:
         return sum(figures.failed for routes in later for figures in routes)
 
 
-async def measure(connection: Connection, service: Service | None, course: Course) -> Measured:
+async def measure(connection: Connection, service: Service | None, course: Course, show: Show) -> Measured:
     """The three phases of a drill. What cannot be asked is not measured, and says why."""
     if service is None:
         return Measured(missing="no Prometheus was asked (--prometheus none)")
-    spans = {
-        "before": (course.began - timedelta(seconds=BEFORE_SECONDS), course.began),
-        "during": (course.began, course.ended),
-        "after": (course.ended, course.over),
-    }
+    phases: dict[str, Phase] = {}
     try:
-        phases = [await _phase(connection, service, *span) for span in spans.values()]
+        before = await _phase(connection, service, course.began - timedelta(seconds=BEFORE_SECONDS), course.began)
+        phases |= {"before": before, "during": await _phase(connection, service, course.began, course.ended)}
+        end, missing = await _see_the_return(connection, service, course, show)
+        phases["after"] = await _phase(connection, service, course.ended, end)
     except HeteroserveError as error:
-        return Measured(missing=f"Prometheus {service} cannot be asked: {error.message}")
+        missing = f"Prometheus {service} cannot be asked: {error.message}"
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        return Measured(missing=f"{service} does not answer as Prometheus does: {type(error).__name__}")
-    return Measured(phases=dict(zip(spans, phases, strict=True)))
+        missing = f"{service} does not answer as Prometheus does: {type(error).__name__}"
+    return Measured(phases=phases, missing=missing)
+
+
+async def _see_the_return(connection: Connection, service: Service, course: Course, show: Show) -> tuple[datetime, str]:
+    """Waits until every proxy was scraped after the return, but not for ever. Until when is seen; what was not."""
+    start, after = connection.now(), course.over + timedelta(seconds=CLOCK_SECONDS)
+    while True:
+        now = connection.now()
+        waited = (now - start).total_seconds()
+        last = await _last_scrapes(connection, service, now)
+        if (last and min(last.values()) > after) or waited >= SEEN_WITHIN_SECONDS:
+            break
+        show(f"waiting until Prometheus has seen the return, at most {SEEN_WITHIN_SECONDS:g} s", f"{waited:.0f} s")
+        await asyncio.sleep(ASK_SECONDS)
+    unseen = ", ".join(str(key) for key in course.away_seconds if key not in last or last[key] <= after)
+    return now, f"Prometheus {service} has no sample of {unseen} after {course.over:%H:%M:%SZ}" if unseen else ""
+
+
+async def _last_scrapes(connection: Connection, service: Service, at: datetime) -> Mapping[Key, datetime]:
+    """When a deployment's counters were read last, by the proxy that was read least recently."""
+    found: dict[Key, datetime] = {}
+    with suppress(HeteroserveError):  # it answered a moment ago: worth another try
+        for (key, _), _, value in _by_route(await _read(connection, service, f"timestamp({ANSWERS})", at)):
+            time = datetime.fromtimestamp(value, UTC)
+            found[key] = min(time, found.get(key, time))
+    return found
 
 
 async def _phase(connection: Connection, service: Service, start: datetime, end: datetime) -> Phase:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from heteroserve.cli.course import Course, Readings
+from heteroserve.cli.course import Course, Readings, what_is_missing
 from heteroserve.cli.forecast import ClassForecast, DeploymentForecast, Forecast
 from heteroserve.cli.measure import Figures, Measured
 from heteroserve.model.deployment import Key
@@ -73,9 +73,11 @@ def _verdict(found: DeploymentForecast) -> str:
         return f"{'MAY BREAK' if found.demand_rps is None else 'BREAKS'} the objective: {found.breaks}"
     if found.demand_rps is None:
         return "no demand is known, and no capacity is lost"
-    if found.demand_rps > found.after_rps:
-        planned = f"{_number(found.demand_rps)} requests/s are more than the {_number(found.after_rps)} planned for"
-        return f"tight: {planned}, and less than the {_number(found.most_rps)} that can be done within the objective"
+    tight = next((load for load in found.loads if load.rps > load.planned_rps), None)
+    if tight:
+        to = f" to {tight.to}" if tight.to else ""
+        planned = f"{_number(tight.rps)} requests/s{to} are more than the {_number(tight.planned_rps)} planned for"
+        return f"tight: {planned}, and less than the {_number(tight.most_rps)} that can be done within the objective"
     return f"fits: {_number(found.demand_rps)} of {_number(found.after_rps)} requests/s that stay"
 
 
@@ -92,7 +94,7 @@ def tell_course(course: Course, measured: Measured) -> str:
     if course.broken_off:
         parts.append(f"Broken off: {course.broken_off}")
     if course.left_behind:
-        parts.append(f"The annotation is left behind until {course.until:%H:%M:%SZ}: {course.left_behind}")
+        parts.append(f"The annotation is left behind: {course.left_behind}")
     parts += [_what_came(key, course, measured) for key in course.away_seconds]
     parts.append(_on_the_figures(measured))
     return "\n\n".join(parts)
@@ -101,13 +103,18 @@ def tell_course(course: Course, measured: Measured) -> str:
 def _what_came(key: Key, course: Course, measured: Measured) -> str:
     away, back = course.away_seconds[key], course.back_seconds[key]
     gone = "the traffic did not go" if away is None else f"traffic away after {away:.0f} s"
-    came = "not seen back" if back is None else f"back in full {back:.0f} s after the end"
+    came = _not_back(key, course) if back is None else f"back in full {back:.0f} s after the end"
     rows = [("WEIGHTS", *course.before[key].weights)]
     rows += [(name, *_weights(key, readings, rows[0][1:])) for name, readings in _moments(course).items()]
     lines = [str(key), f"  {gone}; {came}", *table(rows)]
     if measured.phases:
         lines += ["", *table(_figures(key, measured))]
     return "\n".join(lines)
+
+
+def _not_back(key: Key, course: Course) -> str:
+    missing = what_is_missing(course.after[key], course.target, course.before[key], course.over)
+    return f"not seen back: {missing}" if missing else "not seen back"
 
 
 def _moments(course: Course) -> dict[str, Readings]:
@@ -132,12 +139,13 @@ def _route(figures: Figures) -> tuple[str, ...]:
 
 
 def _on_the_figures(measured: Measured) -> str:
-    if measured.missing:
+    if not measured.phases:
         return f"Requests, failures and latency are {UNMEASURED}: {measured.missing}."
-    return (
+    meaning = (
         "By the gateway's counters, as of their last scrape. Failed: answered with a 5xx, after the gateway's retries; "
         "an error\nthat a model tells in a gRPC trailer is not among them. p99: the bucket that it lies in."
     )
+    return f"The return was {UNMEASURED}: {measured.missing}.\n\n{meaning}" if measured.missing else meaning
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -1,10 +1,12 @@
 """The person at the terminal: one line that changes, lines that stay, and a question.
 
-Tables and reports are for stdout; all of this goes to stderr, so that a report can be kept in a file.
+Tables and reports are for stdout; all of this goes to stderr, so that a report can be kept in a file. That nobody reads
+it any more is no error: whatever happens to a drill, its annotation is to be taken away.
 """
 
 import shutil
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 CLEAR = "\r\x1b[2K"
@@ -40,8 +42,9 @@ class Terminal:
         self._changing = False
 
     def _write(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+        with suppress(OSError):  # a terminal that was closed, or a `tee` that died of the same Ctrl-C
+            self._out.write(text)
+            self._out.flush()
 
     def _columns(self) -> int:
         return shutil.get_terminal_size((WIDTH, 24)).columns - 1
