@@ -117,6 +117,7 @@ POD_STATES: tuple[dict[str, Any], ...] = (
     {"ready": False, "unready_since": builders.ago(30), "untouched_since": builders.ago(30)},
     {"ready": False, "started": True, "unready_since": builders.ago(60)},
     {"ready": True, "terminating": True},
+    {"ready": False, "terminating": True, "ended": True, "address": "10.0.0.9"},
     {"ready": True, "device_unhealthy": True},
     {"ready": False, "problem": PodProblem.MODEL, "message": "failed to load"},
     {"ready": False, "problem": PodProblem.CRASH, "message": "exit code 1"},
@@ -154,6 +155,8 @@ def _node(class_name: str, number: int, state: dict[str, Any], devices: int) -> 
 def _pod(class_name: str, number: int, state: dict[str, Any], node: int, created: datetime | None) -> Pod:
     name = f"{class_name}-{number:03}"
     usual = {"name": name, "uid": f"uid-{name}", "class_name": class_name, "created": created}
+    if state.get("ready"):
+        usual["address"] = "10.0.0.1"
     return Pod(**{**usual, "node": f"{class_name}-{node}", **state})
 
 
@@ -278,7 +281,7 @@ odd_scalings = st.builds(
     Scaling, target_utilisation=st.floats(1e-9, 1), scale_down_window_seconds=_windows, budget_per_hour=budgets
 )
 _waits = st.builds(PendingScaleDown, since=moments, replicas=small)
-_odd_waits = st.builds(PendingScaleDown, since=st.integers(-600, 900).map(builders.ago), replicas=st.integers(-5, 12))
+_odd_waits = st.builds(PendingScaleDown, since=st.integers(-600, 900).map(builders.ago), replicas=st.integers(0, 12))
 
 decisions = st.builds(
     DecisionRecord,

@@ -3,26 +3,24 @@
     observe ─ Snapshot ─► decide ─ Plan ─► render ─ manifests ─► act ─ Outcome ─► status
 
 Nothing is decided before everything was listed once; a kind that cannot be listed keeps nobody else waiting, unless a
-decision needs it. Whatever escapes one subject's reconcile stays with that subject, and no bug ends a task.
+decision needs it. Whatever escapes one subject's reconcile stays with that subject, and no bug ends a task. However
+many wait for a look, what failed is next: no worker goes from one subject to another without letting others in.
 Fail static: when the API server or Prometheus is away, nothing is written and the last state keeps serving.
 """
 
 import asyncio
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from heteroserve import kube, telemetry
 from heteroserve.act.apply import Writer
+from heteroserve.act.carry_out import carry_out
 from heteroserve.act.events import Regarding, announce
-from heteroserve.act.mark import mark_pods
 from heteroserve.decide import decide
 from heteroserve.errors import HeteroserveError, Retry
 from heteroserve.kube import Kind, Kube
 from heteroserve.model.deployment import Key
-from heteroserve.model.outcome import Outcome, Refusal
-from heteroserve.model.plan import Plan, PodMark
-from heteroserve.model.snapshot import Snapshot
+from heteroserve.model.outcome import Outcome
 from heteroserve.observe.asker import asker
 from heteroserve.observe.controls import Controls
 from heteroserve.observe.feed import Feed, key_of
@@ -33,7 +31,6 @@ from heteroserve.observe.probe import Prober
 from heteroserve.observe.snapshot import Observer
 from heteroserve.observe.store import Hardware, Store, Unreadable, Wish
 from heteroserve.observe.vitals import Vitals
-from heteroserve.render import render
 from heteroserve.settings import Settings
 from heteroserve.status.announcements import announcements_for
 from heteroserve.status.compute import compute_status, unreadable_conditions
@@ -42,6 +39,7 @@ from heteroserve.status.write import write_hardware_status, write_status, write_
 from heteroserve.wake import Call, Subject, Wake, pause_seconds
 
 WORKERS = 4
+"""One of them takes failures alone: all the others may be waiting for the API server to answer."""
 NEEDED = frozenset(
     {
         kube.INFERENCE_DEPLOYMENT,
@@ -96,8 +94,8 @@ class Loop:
             tasks.create_task(self._probe_forever())
             tasks.create_task(self._hear_forever())
             tasks.create_task(self._controls.run(self._kube))
-            for _ in range(WORKERS):
-                tasks.create_task(self._work_forever())
+            for number in range(WORKERS):
+                tasks.create_task(self._work_forever(urgent_only=number == 0))
 
     async def reconcile(self, key: Key, wish: Wish) -> float | None:
         """The street. Returns after how many seconds to look again, if that is soon.
@@ -107,7 +105,7 @@ class Loop:
         now = datetime.now(UTC).replace(microsecond=0)  # the API's times have whole seconds
         snapshot = self._observer.observe(wish, self._samples, now, paused=self._controls.paused)
         plan = decide(snapshot)
-        outcome = Outcome() if plan.held else await self._act(wish, snapshot, plan)
+        outcome = Outcome() if plan.held else await carry_out(self._kube, self._store, self._writer, snapshot, plan)
         status = compute_status(snapshot, plan, outcome)
         telemetry.report_plan(key, plan)
         await write_status(self._kube, self._store, wish, status)
@@ -119,30 +117,6 @@ class Loop:
         if outcome.postponed:
             raise Retry(outcome.postponed.reason, outcome.postponed.message)
         return plan.requeue_seconds
-
-    async def _act(self, wish: Wish, snapshot: Snapshot, plan: Plan) -> Outcome:
-        """Pods come into the traffic before the manifests, in case a Service asks for that from now on.
-
-        They leave it after: what is asked for in place of a pod stands before the pod is told to go first.
-        """
-        deployment = wish.deployment
-        entering = tuple(m for m in plan.marks if m.mark.out_since is None and not m.mark.goes_first)
-        outcome = await self._mark(deployment.key, entering, Outcome())
-        if outcome.postponed:
-            return outcome
-        untouched = frozenset(c.name for c in plan.classes if not c.render)
-        acted = await self._writer.act(deployment, render(snapshot, plan), untouched, time.monotonic())
-        outcome = replace(acted, refused=(*outcome.refused, *acted.refused))
-        if outcome.postponed:
-            return outcome
-        return await self._mark(deployment.key, tuple(m for m in plan.marks if m not in entering), outcome)
-
-    async def _mark(self, key: Key, marks: tuple[PodMark, ...], outcome: Outcome) -> Outcome:
-        try:
-            refusal = await mark_pods(self._kube, self._store, key.namespace, marks)
-        except Retry as retry:
-            return replace(outcome, postponed=Refusal(reason=retry.reason, message=retry.message))
-        return replace(outcome, refused=(*outcome.refused, refusal)) if refusal else outcome
 
     async def reconcile_hardware(self, name: str, known: Hardware) -> None:
         """The short street of a HardwareClass: its status, and an Event when that changes."""
@@ -182,11 +156,12 @@ class Loop:
                 self._writer.forget_deleted()
         return None
 
-    async def _work_forever(self) -> None:
+    async def _work_forever(self, *, urgent_only: bool) -> None:
         await self._listed.wait()
         await self._controls.known.wait()
         while True:
-            subject = await self._wake.get()
+            await asyncio.sleep(0)  # a reconcile that writes nothing never waits: now events and probes have their turn
+            subject = await self._wake.get(urgent_only=urgent_only)
             started, result = time.monotonic(), "ok"
             try:
                 again = await self._reconcile(subject)

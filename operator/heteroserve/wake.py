@@ -1,8 +1,8 @@
 """The queue that everything wakes: keyed, coalescing, with pauses that grow with failures.
 
 Invariants: a key is worked on by one worker at a time; waking it meanwhile runs it once more afterwards; failures of
-one key delay nobody else; what failed in the cluster is taken before what could be better. Only news ends the pause
-after a failed reconcile before its time: a routine call does not.
+one key delay nobody else; what failed in the cluster is taken before what could be better, and stays so until it was
+worked on with success. Only news ends the pause after a failed reconcile before its time: a routine call does not.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Call(IntEnum):
     CHANGE = 1
     """Something is not as it was."""
     FAILURE = 2
-    """A node or a pod is not as it was: something may have failed."""
+    """A node or a pod is worse than it was: something may have failed."""
 
 
 def pause_seconds(failures: int) -> float:
@@ -46,6 +46,8 @@ class Wake:
         self._usual: OrderedDict[Subject, None] = OrderedDict()
         self._running: set[Subject] = set()
         self._again: dict[Subject, Call] = {}
+        self._unmended: set[Subject] = set()
+        """Taken as failures, and not worked on with success since."""
         self._failures: dict[Subject, int] = {}
         self._timers: dict[Subject, asyncio.TimerHandle] = {}
         self._filled = asyncio.Event()
@@ -57,7 +59,7 @@ class Wake:
             return
         if call is Call.ROUTINE and self._pauses(subject):
             return
-        if call is Call.FAILURE:
+        if call is Call.FAILURE or subject in self._unmended:
             self._usual.pop(subject, None)
             self._urgent[subject] = None
         elif subject not in self._urgent:
@@ -71,19 +73,23 @@ class Wake:
             timer.cancel()
         self._timers[subject] = asyncio.get_running_loop().call_later(seconds, self._ring, subject)
 
-    async def get(self) -> Subject:
+    async def get(self, *, urgent_only: bool = False) -> Subject:
         """The next subject, those of failures first; the caller owes a `done` or `failed`."""
-        while not (self._urgent or self._usual):
+        while not self._urgent and (urgent_only or not self._usual):
             self._filled.clear()
             await self._filled.wait()
-        queue = self._urgent or self._usual
-        subject, _ = queue.popitem(last=False)
+        if self._urgent:
+            subject, _ = self._urgent.popitem(last=False)
+            self._unmended.add(subject)
+        else:
+            subject, _ = self._usual.popitem(last=False)
         self._running.add(subject)
         return subject
 
     def done(self, subject: Subject) -> None:
         """The reconcile went well."""
         self._failures.pop(subject, None)
+        self._unmended.discard(subject)
         self._leave(subject)
 
     def failed(self, subject: Subject) -> float:

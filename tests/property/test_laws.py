@@ -19,6 +19,7 @@ import strategies
 from heteroserve.decide import decide
 from heteroserve.decide.besides import without_besides
 from heteroserve.decide.demand import estimate_demand
+from heteroserve.decide.explain import IN_TRAFFIC, subject
 from heteroserve.decide.health import assess_health
 from heteroserve.decide.picture import take
 from heteroserve.decide.sizing import Wanted, size
@@ -73,7 +74,7 @@ def essence(plan: Plan) -> dict[str, tuple[int, int]]:
 
 
 def changes(snapshot: Snapshot, plan: Plan) -> set[str]:
-    """Classes whose replicas a plan changes; nobody's name stands for the split of the traffic. Marks are not told."""
+    """Classes whose replicas a plan changes; nobody's name stands for the split of the traffic. Marks are not here."""
     before = {n: w for n, w in routed(snapshot).items() if w}
     after = {c.name: c.weight for c in plan.classes if c.weight}
     split = {""} if snapshot.gateways and before != after else set()
@@ -133,7 +134,7 @@ def test_p1_applied_again_and_again_while_the_world_stands_still_every_plan_come
     for _ in range(CYCLES):
         plan = decide(snapshot)
         behind = snapshot.route is not None and snapshot.route.behind
-        if not (changes(snapshot, plan) or plan.marks or behind):
+        if not (changes(snapshot, plan) or plan.marks or plan.decisions or behind):
             break
         snapshot = applied(snapshot, plan)
     again = decide(applied(snapshot, plan))
@@ -145,7 +146,18 @@ def test_p1_applied_again_and_again_while_the_world_stands_still_every_plan_come
 def test_p1_what_changes_is_told_and_what_does_not_change_is_not(snapshot: Snapshot) -> None:
     untold = replace(snapshot, memory=replace(snapshot.memory, decisions=()))
     plan = decide(untold)
-    assert {d.class_name for d in plan.decisions} == changes(untold, plan)
+    assert {name for name, what in map(subject, plan.decisions) if not what} == changes(untold, plan)
+
+
+@given(strategies.snapshots())
+def test_p1_who_leaves_the_traffic_untrusted_or_comes_back_is_told_and_nobody_else(snapshot: Snapshot) -> None:
+    untold = replace(snapshot, memory=replace(snapshot.memory, decisions=()))
+    plan, marks = decide(untold), {p.uid: p.mark.out_since is None for p in snapshot.pods}
+    suspects = {s.pod for c in plan.classes for s in c.suspicions}
+    turned = [(m.pod, m.uid) for m in plan.marks if (m.mark.out_since is None) != marks[m.uid]]
+    told = {uid for name, uid in turned if name in suspects or not marks[uid]}
+    want = {p.class_name for p in snapshot.pods if p.uid in told}
+    assert {name for name, what in map(subject, plan.decisions) if what == IN_TRAFFIC} == want
 
 
 @given(strategies.snapshots())
@@ -454,7 +466,7 @@ def test_classes_that_are_not_known_or_no_longer_listed_are_left_as_they_are(sna
     for c in decide(snapshot).classes:
         if not c.render:
             assert c.replicas == snapshot.replicas.get(c.name, 0)
-            assert c.name not in {d.class_name for d in decide(snapshot).decisions}
+            assert (c.name, "") not in {subject(d) for d in decide(snapshot).decisions}
 
 
 @given(strategies.snapshots(paused=True))

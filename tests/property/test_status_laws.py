@@ -88,3 +88,4 @@ def test_ready_is_said_only_of_what_serves(snapshot: Snapshot) -> None:
     if said["Ready"] == "True":
         assert any(c.ready for c in plan.classes)
         assert said["TrafficReady"] == "True"
+        assert not snapshot.gateways or all(c.ready for c in plan.classes if c.weight and (c.named or plan.held))

@@ -81,6 +81,10 @@ DECISIONS: dict[str, tuple[DecisionRecord, str]] = {
         builders.decision("", before="cpu=100", after="cpu=50 gpu=50"),
         "traffic: cpu=100 -> cpu=50 gpu=50: covers the demand",
     ),
+    "whether we act at all": (
+        builders.decision("", before="acting", after="frozen", reason="ViewInDoubt", message="3 of 5 nodes"),
+        "operator: acting -> frozen: 3 of 5 nodes",
+    ),
 }
 
 
@@ -88,5 +92,5 @@ DECISIONS: dict[str, tuple[DecisionRecord, str]] = {
 def test_every_decision_is_announced(case: tuple[DecisionRecord, str]) -> None:
     decision, want = case
     assert announcements_for((), (OTHER,), (decision,)) == (
-        Announcement(warning=False, reason="DemandCovered", action="Decide", message=want),
+        Announcement(warning=False, reason=decision.reason, action="Decide", message=want),
     )

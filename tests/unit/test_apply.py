@@ -198,6 +198,33 @@ async def test_whoever_writes_against_us_does_not_keep_us_writing() -> None:
     assert written == ["HTTPRoute/digits"]
 
 
+def arrives(world: World, wanted: builders.JSON) -> None:
+    """A write of ours that was given up is carried out all the same, and we see it."""
+    world.api.version += 1
+    late = live(wanted, resourceVersion=str(world.api.version))
+    world.api.objects[late["kind"], "digits"] = late
+    world.store.put(kube.BY_KIND[late["kind"]], late)
+
+
+async def test_an_earlier_write_of_ours_that_arrives_late_is_written_over_at_once() -> None:
+    world, stale, wanted = World(), of_kind("HTTPRoute", rules=["stale"]), of_kind("HTTPRoute", rules=["a"])
+    await world.act(wanted, at=0.0)
+    arrives(world, stale)
+    assert (await world.act(wanted, at=0.1)).written == ("HTTPRoute/digits",)
+    assert world.api.objects["HTTPRoute", "digits"]["spec"] == {"rules": ["a"]}
+
+
+async def test_whoever_writes_what_we_once_wrote_does_not_keep_us_writing_either() -> None:
+    """A second operator, say, or a tool that puts a saved state back."""
+    world, stale, wanted = World(), of_kind("HTTPRoute", rules=["stale"]), of_kind("HTTPRoute", rules=["a"])
+    await world.act(wanted, at=0.0)
+    written: list[str] = []
+    for tenth in range(1, 100):  # of a second
+        arrives(world, stale)
+        written += (await world.act(wanted, at=tenth / 10)).written
+    assert written == ["HTTPRoute/digits"] * 2
+
+
 async def test_what_we_want_otherwise_is_written_at_once() -> None:
     world = World()
     written = [(await world.act(of_kind("HTTPRoute", rules=[w]), at=at)).written for at, w in enumerate("aba")]
@@ -278,6 +305,85 @@ async def test_what_is_put_off_ends_the_cycle_and_what_was_written_stays() -> No
     assert world.api.objects.keys() == {("Service", "digits"), ("Service", "digits-old")}
     world.api.refuses.clear()
     assert (await world.act(service(), service("never"))).written == ("Service/never", "Service/digits-old")
+
+
+# --- What routes wait for --------------------------------------------------------------------------------------------
+
+
+def a_route(kind: str = "HTTPRoute", **weights: int) -> builders.JSON:
+    backends = [{"name": f"digits-{name}", "weight": weight} for name, weight in weights.items()]
+    return of_kind(kind, rules=[{"backendRefs": backends}])
+
+
+def leads_to(world: World, kind: str = "HTTPRoute") -> dict[str, int]:
+    (rule,) = world.api.objects[kind, "digits"]["spec"]["rules"]
+    return {backend["name"]: backend["weight"] for backend in rule["backendRefs"]}
+
+
+CPU, GPU = service("digits-cpu", "cpu"), service("digits-gpu", "gpu")
+BEFORE, NOW = a_route(cpu=50, gpu=50), a_route(cpu=100, gpu=0)
+# what stands, what is wanted, and whether that needs nothing else
+MOVES: dict[str, tuple[tuple[builders.JSON, ...], builders.JSON, bool]] = {
+    "weights between Services that exist": ((CPU, GPU, BEFORE), NOW, True),
+    "a class less": ((CPU, GPU, BEFORE), a_route(cpu=100), True),
+    "a class whose Service is to be made first": ((CPU, BEFORE), NOW, False),
+    "a route that is to be made first": ((CPU, GPU), NOW, False),
+    "no weight for anybody": ((CPU, GPU, BEFORE), a_route(cpu=0, gpu=0), False),
+    "not a route": ((CPU, GPU, BEFORE), service("digits-cpu", "cpu", type="ClusterIP"), False),
+}
+
+
+@builders.table(MOVES)
+async def test_which_routes_need_nothing_else(case: tuple[tuple[builders.JSON, ...], builders.JSON, bool]) -> None:
+    there, wanted, want = case
+    world = World(*map(live, there))
+    outcome = await world.writer.move_weights(DIGITS, (wanted,), 0.0)
+    assert outcome == Outcome(written=("HTTPRoute/digits",) if want else ())
+
+
+async def test_both_routes_are_tried_whatever_becomes_of_the_first() -> None:
+    world = World(*map(live, (CPU, GPU, BEFORE, a_route("GRPCRoute", cpu=50, gpu=50))))
+    world.api.refuses["HTTPRoute"] = AWAY
+    outcome = await world.writer.move_weights(DIGITS, (NOW, a_route("GRPCRoute", cpu=100, gpu=0)), 0.0)
+    assert outcome == Outcome(written=("GRPCRoute/digits",), postponed=TOLD)
+
+
+AWAY = Retry("ApiUnavailable", 'failed calling webhook "check.example.com"')
+TOLD = Refusal(reason=AWAY.reason, message=AWAY.message)
+# what is put off, what stands, and what the route leads to in the end; `None`: it is not written
+PUT_OFF: dict[str, tuple[str, tuple[builders.JSON, ...], dict[str, int] | None]] = {
+    "a Service, of classes that have theirs": ("Service", (CPU, GPU, BEFORE), {"digits-cpu": 100, "digits-gpu": 0}),
+    "a Service, of a class that has none": ("Service", (CPU, BEFORE), {"digits-cpu": 100}),
+    "a Service, of the only class with weight": ("Service", (GPU, BEFORE), None),
+    "a placeholder": ("EndpointSlice", (CPU, GPU, BEFORE), {"digits-cpu": 100, "digits-gpu": 0}),
+    "a placeholder, and there is no route yet": ("EndpointSlice", (CPU, GPU), {"digits-cpu": 100, "digits-gpu": 0}),
+}
+
+
+@builders.table(PUT_OFF)
+async def test_what_is_put_off_keeps_no_route_from_being_written_as_far_as_it_leads(
+    case: tuple[str, tuple[builders.JSON, ...], dict[str, int] | None],
+) -> None:
+    put_off, there, want = case
+    world = World(*map(live, there))
+    world.api.refuses[put_off] = AWAY
+    services = [service(f"digits-{name}", name, type="ClusterIP") for name in ("cpu", "gpu")]
+    policy = {**service(), "kind": "NetworkPolicy"}
+    outcome = await world.act(*services, of_kind("EndpointSlice"), NOW, policy)
+    assert outcome.postponed == TOLD
+    assert ("NetworkPolicy", "digits") not in world.api.objects, "the rest waits"
+    assert ("HTTPRoute/digits" in outcome.written) is (want is not None)
+    if want is not None:
+        assert leads_to(world) == want
+
+
+async def test_what_was_put_off_before_holds_back_all_but_the_routes() -> None:
+    world = World(*map(live, (CPU, GPU, BEFORE)))
+    before = Outcome(postponed=TOLD)
+    manifests = (service("digits"), NOW, of_kind("Deployment"))
+    outcome = await world.writer.act(DIGITS, manifests, frozenset(), 0.0, before=before)
+    assert outcome == Outcome(written=("HTTPRoute/digits",), postponed=TOLD)
+    assert world.api.calls == ["apply HTTPRoute/digits"]
 
 
 async def test_what_was_removed_before_a_removal_is_put_off_is_told() -> None:

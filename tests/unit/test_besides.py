@@ -5,9 +5,12 @@ from heteroserve.decide.besides import besides, in_place_of, without_besides
 from heteroserve.decide.leaving import Cause
 from heteroserve.decide.stabilise import Present, Settled
 from heteroserve.model.plan import Departure, Why
-from heteroserve.model.snapshot import Pod
+from heteroserve.model.snapshot import Pod, PodProblem
 
 WAIT = builders.pending(100, 1)
+
+
+WAITING = (builders.pod("cpu-w", ready=False, node=None, problem=PodProblem.UNSCHEDULABLE),)
 
 
 def leaving(count: int) -> tuple[Departure, ...]:
@@ -32,6 +35,8 @@ class Move:
     staying_ready: int = 0
     room: int | None = None
     carried: bool = False
+    waiting: int = 0
+    """Of those that stay so many have no node, because the scheduler finds none."""
     idle: int = 0
     """Of those that leave and are not lost, so many do not answer."""
     high: int = 10
@@ -69,6 +74,12 @@ MOVES = {
         settled=3, going=leaving(1), staying=3, staying_ready=3, carried=True, want=(3, Why.DEMAND)
     ),
     # no room
+    "one that the scheduler finds no place for is waited for": Move(
+        settled=2, going=leaving(1), staying=2, staying_ready=1, waiting=1, want=(3, Why.MOVING), want_besides=1
+    ),
+    "but not while the others carry what they carried": Move(
+        settled=2, going=leaving(1), staying=2, staying_ready=1, waiting=1, carried=True, want=(1, Why.DEMAND)
+    ),
     "nothing is asked for that would find no place": Move(
         settled=4, going=leaving(2), staying=2, staying_ready=2, room=2, want=(4, Why.MOVING)
     ),
@@ -146,6 +157,8 @@ def move(case: Move) -> Settled:
         departures=case.going,
         staying=case.staying,
         staying_ready=case.staying_ready,
+        placed=case.staying - case.waiting,
+        problems=WAITING[: case.waiting],
     )
     present = Present(
         supply=supply,

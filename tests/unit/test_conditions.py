@@ -36,6 +36,15 @@ ROUTE = builders.route(cpu=17, gpu=83)
 NOTHING = Outcome()
 NOT_ANSWERING = builders.pod("gpu-x", ready=False, started=True, unready_since=builders.ago(5))
 QUOTA = 'pods "digits-gpu-x" is forbidden: exceeded quota: compute'
+DEAD_GPU = builders.pod("gpu-000", ready=False, started=True, unready_since=builders.ago(5))
+ONLY_CPUS = (*builders.pods("cpu", 2), DEAD_GPU)
+THREE: dict[str, Any] = {"cpu": 10, "gpu": 70, "fpga": 20}
+UNANSWERED = {"Ready": ("False", "WeightWithoutReplica"), "TrafficReady": ("False", "WeightWithoutReplica")}
+NO_GPU = "requests are sent to where no replica is ready: gpu"
+NO_HARDWARE = "gpu: there is no HardwareClass gpu: create it or take the class out of spec.classes"
+NO_SERVICE = "gpu: no route can lead to it: what stands under its Service's name belongs to somebody else"
+PENDING = {"TrafficReady": ("True", "ManualWeightsPending")}
+PENDING_MESSAGE = "the split follows what is ready until each class that spec.traffic.weights names has a ready replica"
 UNPROTECTED = "without Envoy Gateway there are no active health checks, no ejection and no retries across classes"
 
 
@@ -52,6 +61,15 @@ class Judged:
 
 def steady(**fields: Any) -> Snapshot:
     return builders.snapshot(*TWO, **{"ready": {"cpu": 2, "gpu": 1}, "demand": 1100, "route": ROUTE, **fields})
+
+
+def by_hand(gateways: tuple[GatewayRef, ...] = (GatewayRef(name="public"),), **fields: Any) -> Snapshot:
+    """The usual two, of which the first has two replicas at most, and a split that somebody set."""
+    weights = {name: fields.pop(name) for name in ("cpu", "gpu") if name in fields}
+    two = (builders.target("cpu", low=2, high=2), builders.target("gpu", low=1))
+    wish = builders.deployment(*two, manual_weights=weights, gateways=gateways)
+    usual = {"ready": {"cpu": 2, "gpu": 1}, "demand": 1000, "route": builders.route(**weights)}
+    return builders.snapshot(deployment=wish, **{**usual, **fields})
 
 
 def trouble(problem: PodProblem, message: str, **fields: Any) -> Snapshot:
@@ -225,7 +243,7 @@ JUDGED = {
         want={"CapacityAvailable": ("False", "UnknownHardwareClass"), "Degraded": ("True", "ClassesDegraded")},
         want_message=(
             "CapacityAvailable",
-            "gpu: there is no HardwareClass gpu: create it or take the class out of spec.classes",
+            NO_HARDWARE,
         ),
     ),
     "no class has a HardwareClass": Judged(
@@ -435,6 +453,135 @@ JUDGED = {
         given=steady(deployment=builders.deployment(*TWO, manual_weights={"cpu": 10, "gpu": 90}), demand=1000),
         want={},
     ),
+    "by hand, and a class with a part has died": Judged(
+        given=by_hand(pods=ONLY_CPUS, route=builders.route(cpu=10, gpu=90), cpu=10, gpu=90),
+        want={**UNANSWERED, "Reconciling": ("True", "ReplicasComing"), "Degraded": ("True", "ClassesDegraded")},
+        want_message=("Ready", f"{NO_GPU} (90 %); by hand: spec.traffic.weights"),
+    ),
+    "by hand, and the loss of the class with the largest part is rehearsed": Judged(
+        given=by_hand(
+            hardware={
+                "cpu": builders.hardware("cpu"),
+                "gpu": builders.hardware("gpu", drill_until=builders.ago(-60)),
+            },
+            cpu=10,
+            gpu=90,
+        ),
+        want={**UNANSWERED, "Degraded": ("True", "ClassesDegraded")},
+        want_message=(
+            "Ready",
+            f"{NO_GPU} (90 %, not trusted: pod gpu-000: Drill); by hand: spec.traffic.weights",
+        ),
+    ),
+    "by hand, and two classes of three have died": Judged(
+        given=builders.snapshot(
+            deployment=builders.deployment(*builders.everywhere(low=1), manual_weights=THREE),
+            ready={"cpu": 1},
+            replicas={"cpu": 1, "gpu": 1, "fpga": 1},
+            pods=(*ONLY_CPUS[:1], DEAD_GPU, replace(DEAD_GPU, name="fpga-x", uid="x", class_name="fpga")),
+            demand=50,
+            route=builders.route(**THREE),
+        ),
+        want={**UNANSWERED, "Reconciling": ("True", "ReplicasComing"), "Degraded": ("True", "ClassesDegraded")},
+        want_message=(
+            "TrafficReady",
+            "requests are sent to where no replica is ready: gpu (70 %), fpga (20 %); by hand: spec.traffic.weights",
+        ),
+    ),
+    "by hand, and nothing at all is ready": Judged(
+        given=by_hand(
+            pods=tuple(replace(p, ready=False, started=True) for p in ONLY_CPUS),
+            route=builders.route(cpu=10, gpu=90),
+            cpu=10,
+            gpu=90,
+        ),
+        want={
+            "Ready": ("False", "NoReadyReplica"),
+            "Reconciling": ("True", "ReplicasComing"),
+            "ModelReady": ("Unknown", "Starting"),
+            "MetricsAvailable": ("True", "MetricsPartial"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+    ),
+    "by hand, and one class with a part is not known: the other gets it all": Judged(
+        given=steady(
+            deployment=builders.deployment(*TWO, manual_weights={"cpu": 50, "gpu": 50}),
+            hardware={"cpu": builders.hardware("cpu")},
+            ready={"cpu": 2},
+            route=builders.route(cpu=50),
+            demand=100,
+        ),
+        want={"CapacityAvailable": ("False", "UnknownHardwareClass"), "Degraded": ("True", "ClassesDegraded")},
+    ),
+    "by hand, and that is more than the other can carry": Judged(
+        given=by_hand(hardware={"cpu": builders.hardware("cpu")}, ready={"cpu": 2}, demand=300, cpu=50, gpu=50),
+        want={"CapacityAvailable": ("False", "UnknownHardwareClass"), "Degraded": ("True", "ClassesDegraded")},
+        want_message=("CapacityAvailable", f"{NO_HARDWARE}; cpu: as many as maxReplicas allows: 2"),
+    ),
+    "by hand, and no route leads to one: the other cannot carry it all": Judged(
+        given=by_hand(unroutable=frozenset({"gpu"}), demand=300, cpu=50, gpu=50),
+        want={"CapacityAvailable": ("False", "ServiceRefused")},
+        want_message=("CapacityAvailable", f"{NO_SERVICE}; cpu: as many as maxReplicas allows: 2"),
+    ),
+    "by hand, and it does not hold yet": Judged(
+        given=by_hand(ready={"cpu": 2}, route=builders.route(cpu=100, gpu=0), cpu=10, gpu=90),
+        want={"Reconciling": ("True", "ReplicasComing"), **PENDING},
+        want_message=("TrafficReady", f"{PENDING_MESSAGE}; not yet: gpu"),
+    ),
+    "by hand, and it does not hold yet for a replica that we took out of the traffic": Judged(
+        given=by_hand(
+            pods=(*builders.pods("cpu", 2), builders.pod("gpu-000", mark=builders.mark(5))),
+            route=builders.route(cpu=100, gpu=0),
+            gpu=100,
+        ),
+        want=PENDING,
+        want_message=("TrafficReady", PENDING_MESSAGE),
+    ),
+    "by hand, and paused before it held": Judged(
+        given=by_hand(paused="somebody says so", route=builders.route(cpu=100, gpu=0), cpu=10, gpu=90),
+        want={"Reconciling": ("False", "Paused")},
+    ),
+    "by hand, and no class carries another's part": Judged(
+        given=by_hand(demand=300, cpu=100),
+        want={"CapacityAvailable": ("False", "MaxReplicas")},
+        want_message=("CapacityAvailable", "cpu: as many as maxReplicas allows: 2"),
+    ),
+    "by hand, and each class carries its own part": Judged(given=by_hand(demand=1100, cpu=10, gpu=90)),
+    "by hand, and paused with less than one class needs": Judged(
+        given=by_hand(paused="somebody says so", demand=1100, route=builders.route(cpu=90, gpu=10), cpu=90, gpu=10),
+        want={"Reconciling": ("False", "Paused"), "CapacityAvailable": ("False", "Paused")},
+        want_message=("CapacityAvailable", "cpu: somebody says so"),
+    ),
+    "paused, and a class with weight has died": Judged(
+        given=steady(
+            deployment=builders.deployment(*TWO, paused=True), pods=ONLY_CPUS, replicas={"cpu": 2, "gpu": 1}, demand=150
+        ),
+        want={**UNANSWERED, "Reconciling": ("False", "Paused"), "Degraded": ("True", "ClassesDegraded")},
+        want_message=("Ready", f"{NO_GPU} (83 %); nothing is changed: spec.paused is true"),
+    ),
+    "paused, and a class with weight has no Deployment any more": Judged(
+        given=steady(paused="somebody says so", ready={"cpu": 2}, demand=150),
+        want={**UNANSWERED, "Reconciling": ("False", "Paused")},
+        want_message=("TrafficReady", f"{NO_GPU} (83 %); nothing is changed: somebody says so"),
+    ),
+    "in doubt, and a class with weight is not ready": Judged(
+        given=builders.vitals(steady(pods=ONLY_CPUS), "cpu-0", "gpu-0", bad_seconds=4.0),
+        want={
+            **UNANSWERED,
+            "Reconciling": ("False", "ViewInDoubt"),
+            "CapacityAvailable": ("True", "CapacityCovers"),
+            "Degraded": ("True", "ViewInDoubt"),
+        },
+        want_message=("Ready", f"{NO_GPU} (83 %); nothing is changed: {DOUBT}"),
+    ),
+    "without a Gateway nobody is sent requests where none is ready": Judged(
+        given=by_hand(pods=ONLY_CPUS, route=None, gateways=(), cpu=10, gpu=90),
+        want={
+            "TrafficReady": ("True", "ServiceOnly"),
+            "Reconciling": ("True", "ReplicasComing"),
+            "Degraded": ("True", "ClassesDegraded"),
+        },
+    ),
     "no Gateway is named": Judged(
         given=steady(deployment=builders.deployment(*TWO, gateways=()), route=None),
         want={"TrafficReady": ("True", "ServiceOnly")},
@@ -505,7 +652,7 @@ JUDGED = {
         want={"CapacityAvailable": ("False", "ServiceRefused")},
         want_message=(
             "CapacityAvailable",
-            "gpu: no route can lead to it: what stands under its Service's name belongs to somebody else",
+            NO_SERVICE,
         ),
     ),
     "without a Gateway nobody needs the Service of a class": Judged(
@@ -570,6 +717,13 @@ def test_conditions(case: Judged) -> None:
     if case.want_message:
         kind, message = case.want_message
         assert {c.type: c.message for c in status.conditions}[kind] == message
+
+
+def test_who_is_sent_requests_alone_and_named_by_no_route_is_missed() -> None:
+    classes = builders.class_plan("cpu", weight=0), builders.class_plan("gpu", 0, weight=100, render=False)
+    found = compute_status(by_hand(gpu=100), builders.plan(*classes), NOTHING).conditions
+    traffic = {c.type: (c.reason, c.message) for c in found}["TrafficReady"]
+    assert traffic == ("WeightWithoutReplica", f"{NO_GPU} (100 %); by hand: spec.traffic.weights")
 
 
 SOURCES: dict[str, tuple[ModelSource, str]] = {

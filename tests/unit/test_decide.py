@@ -76,7 +76,10 @@ STORIES = {
             "gpu-0",
         ),
         want={"cpu": (2, 17, Why.FAILOVER), "gpu": (2, 83, Why.DEMAND)},
-        want_changes=("traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: ReadyCapacity",),
+        want_changes=(
+            "gpu: 2 in the traffic -> 1 in the traffic: PodsSuspect",
+            "traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: ReadyCapacity",
+        ),
         want_marks={"gpu-000": builders.mark(0, goes_first=False)},
     ),
     "a class is lost: the others take all of its traffic, and more replicas": Story(
@@ -88,6 +91,7 @@ STORIES = {
         want={"cpu": (6, 100, Why.STEP), "gpu": (1, 0, Why.FAILOVER)},
         want_changes=(
             "cpu: 2 replicas -> 6 replicas: StepLimited",
+            "gpu: 1 in the traffic -> 0 in the traffic: PodsSuspect",
             "traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: NoReadyReplica",
         ),
         want_marks={"gpu-000": builders.mark(0, goes_first=False)},
@@ -103,6 +107,14 @@ STORIES = {
         given=builders.silent(BUSY, "gpu-000"),
         want={"cpu": (2, 17, Why.FAILOVER), "gpu": (2, 83, Why.DEMAND)},
         want_changes=("traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: PodsSuspect",),
+    ),
+    "where the others carry the demand it is taken out itself": Story(
+        given=replace(builders.silent(BUSY, "gpu-000"), signals=builders.fresh(1200)),
+        want={"cpu": (2, 17, Why.FAILOVER), "gpu": (2, 83, Why.DEMAND)},
+        want_changes=(
+            "gpu: 2 in the traffic -> 1 in the traffic: PodsSuspect",
+            "traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: PodsSuspect",
+        ),
         want_marks={"gpu-000": builders.mark(0, goes_first=False)},
     ),
     "two witnesses are believed: a replica more, as long as Kubernetes counts the lost one": Story(
@@ -110,6 +122,7 @@ STORIES = {
         want={"cpu": (2, 17, Why.FAILOVER), "gpu": (3, 83, Why.FAILOVER)},
         want_changes=(
             "gpu: 2 replicas -> 3 replicas: FailingOver",
+            "gpu: 2 in the traffic -> 1 in the traffic: PodsSuspect",
             "traffic: cpu=10 gpu=90 -> cpu=17 gpu=83: PodsSuspect",
         ),
         want_marks={"gpu-000": builders.mark(0)},
@@ -121,6 +134,7 @@ STORIES = {
             lease_age_seconds=21.0,
         ),
         want={"cpu": (2, 17, Why.FAILOVER), "gpu": (3, 83, Why.FAILOVER)},
+        want_changes=("gpu: 2 in the traffic -> 1 in the traffic: PodsSuspect",),
         want_marks={"gpu-000": builders.mark(0)},
     ),
     "its node is cordoned: as many more, and it serves until they are ready": Story(
@@ -212,7 +226,10 @@ STORIES = {
             signals=builders.fresh(200),
         ),
         want={"cpu": (2, 100, Why.FAILOVER), "gpu": (2, 0, Why.FAILOVER)},
-        want_changes=("traffic: cpu=10 gpu=90 -> cpu=100 gpu=0: PodsSuspect",),
+        want_changes=(
+            "gpu: 2 in the traffic -> 0 in the traffic: PodsSuspect",
+            "traffic: cpu=10 gpu=90 -> cpu=100 gpu=0: PodsSuspect",
+        ),
         want_marks={"gpu-000": builders.mark(0, goes_first=False), "gpu-001": builders.mark(0, goes_first=False)},
     ),
     "a scale-down says who goes, and waits until they have done": Story(
@@ -270,6 +287,7 @@ STORIES = {
         want={"cpu": (2, 100, Why.FAILOVER), "gpu": (3, 0, Why.FAILOVER)},
         want_changes=(
             "gpu: 1 replica -> 3 replicas: FailingOver",
+            "gpu: 1 in the traffic -> 0 in the traffic: PodsSuspect",
             "traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: PodsSuspect",
         ),
         want_marks={"gpu-000": builders.mark(0)},
@@ -291,7 +309,10 @@ STORIES = {
             lease_age_seconds=21.0,
         ),
         want={"gpu": (3, 100, Why.FAILOVER)},
-        want_changes=("gpu: 2 replicas -> 3 replicas: FailingOver",),
+        want_changes=(
+            "gpu: 2 replicas -> 3 replicas: FailingOver",
+            "gpu: 2 in the traffic -> 1 in the traffic: PodsSuspect",
+        ),
         want_marks={"gpu-000": builders.mark(0)},
     ),
     "many nodes turn bad at once: nothing is changed, whatever else is seen": Story(
@@ -301,6 +322,7 @@ STORIES = {
             bad_seconds=3.0,
         ),
         want={"cpu": (2, 10, Why.DOUBT), "gpu": (2, 90, Why.DOUBT)},
+        want_changes=("traffic: acting -> frozen: ViewInDoubt",),
     ),
     "a class taken out of the spec is not forgotten over a suspicion while it is needed": Story(
         given=builders.silent(
@@ -342,7 +364,10 @@ STORIES = {
             "gpu-1",
         ),
         want={"cpu": (4, 100, Why.FAILOVER), "gpu": (2, 0, Why.FAILOVER)},
-        want_changes=("traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: NoReadyReplica",),
+        want_changes=(
+            "gpu: 2 in the traffic -> 0 in the traffic: PodsSuspect",
+            "traffic: cpu=17 gpu=83 -> cpu=100 gpu=0: NoReadyReplica",
+        ),
         want_marks={"gpu-000": builders.mark(0, goes_first=False), "gpu-001": builders.mark(0, goes_first=False)},
     ),
     "a class that is no longer worth it loses its traffic first": Story(

@@ -56,17 +56,21 @@ CONCERNS: dict[str, tuple[kube.Kind, builders.JSON, list[tuple[Subject, Call]]]]
         builders.raw_deployment("digits", paused=True),
         [(DIGITS, Call.CHANGE)],
     ),
-    "a pod concerns its deployment, at once": (kube.POD, builders.raw_pod(), [(DIGITS, Call.FAILURE)]),
+    "a pod that is new concerns its deployment, in its turn": (kube.POD, builders.raw_pod(), [(DIGITS, Call.CHANGE)]),
     "what we own concerns its deployment": (
         kube.HTTP_ROUTE,
         builders.owned("HTTPRoute", "digits"),
         [(DIGITS, Call.CHANGE)],
     ),
-    "a node may concern anybody, at once": (kube.NODE, builders.raw_node("n"), [(s, Call.FAILURE) for s in EVERYBODY]),
+    "a node that is new may concern anybody, in their turn": (
+        kube.NODE,
+        builders.raw_node("n"),
+        [(s, Call.CHANGE) for s in EVERYBODY],
+    ),
     "a node with a label of ours is a node all the same": (
         kube.NODE,
         builders.raw_node("n", metadata={"labels": {"heteroserve.dev/deployment": "digits"}}),
-        [(s, Call.FAILURE) for s in EVERYBODY],
+        [(s, Call.CHANGE) for s in EVERYBODY],
     ),
     "a pod of nobody's concerns nobody, whoever says that it is managed by us": (
         kube.POD,
@@ -120,10 +124,113 @@ def test_who_stands_on_a_node_is_rung_for_as_of_a_failure() -> None:
     bell.event(kube.POD, builders.raw_pod("digits-cpu-0", spec={"nodeName": "cpu-0"}))
     bell.event(kube.POD, builders.raw_pod("digits-cpu-1", spec={"nodeName": "cpu-1"}))
     bell.rung.clear()
-    bell.feed.standing_on({"cpu-2"})
+    bell.feed.standing_on({"cpu-2"}, Call.FAILURE)
     assert bell.rung == []
-    bell.feed.standing_on({"cpu-0", "cpu-1", "cpu-2"})
-    assert bell.rung == [(DIGITS, Call.FAILURE)]
+    bell.feed.standing_on({"cpu-0", "cpu-1", "cpu-2"}, Call.FAILURE)
+    bell.feed.standing_on({"cpu-0"}, Call.CHANGE)
+    assert bell.rung == [(DIGITS, Call.FAILURE), (DIGITS, Call.CHANGE)]
+
+
+# --- What is a failure -----------------------------------------------------------------------------------------------
+
+
+def worse_node(**fields: Any) -> builders.JSON:
+    """The node below `digits`, by its next version."""
+    metadata = {"resourceVersion": "2", **fields.pop("metadata", {})}
+    status = {"allocatable": {"example.com/gpu": "4"}, **fields.pop("status", {})}
+    return builders.raw_node("cpu-0", metadata=metadata, status=status, **fields)
+
+
+def conditions(**states: str) -> list[builders.JSON]:
+    return [{"type": name, "status": state} for name, state in states.items()]
+
+
+LATER: dict[str, Any] = {"deletionTimestamp": "2026-01-02T12:00:00Z"}
+NODES: dict[str, tuple[builders.JSON, bool]] = {
+    "not ready": (worse_node(ready="False"), True),
+    "silent": (worse_node(ready="Unknown"), True),
+    "cordoned": (worse_node(spec={"unschedulable": True}), True),
+    "tainted": (worse_node(spec={"taints": [{"key": "example.com/x", "effect": "NoSchedule"}]}), True),
+    "on its way out": (worse_node(metadata=LATER), True),
+    "to be evacuated": (worse_node(metadata={"labels": {"heteroserve.dev/evacuate": ""}}), True),
+    "in a drill": (
+        worse_node(metadata={"annotations": {"heteroserve.dev/drill-until": "2026-01-02T12:05:00Z"}}),
+        True,
+    ),
+    "with a condition that some class may mind": (
+        worse_node(status={"conditions": conditions(Ready="True", Overheated="True")}),
+        True,
+    ),
+    "with a device less": (worse_node(status={"allocatable": {"example.com/gpu": "3"}}), True),
+    "with no device any more": (worse_node(status={"allocatable": {}}), True),
+    "with a device more": (worse_node(status={"allocatable": {"example.com/gpu": "5"}}), False),
+    "with another label": (worse_node(metadata={"labels": {"example.com/mood": "fine"}}), False),
+}
+
+
+@builders.table(NODES)
+def test_a_node_that_got_worse_is_a_failure_of_those_who_stand_on_it(case: tuple[builders.JSON, bool]) -> None:
+    raw, want = case
+    bell = Bell()
+    bell.event(kube.NODE, {**worse_node(), "metadata": {**worse_node()["metadata"], "resourceVersion": "1"}})
+    bell.event(kube.POD, builders.raw_pod(spec={"nodeName": "cpu-0"}))
+    bell.rung.clear()
+    bell.event(kube.NODE, raw)
+    assert bell.rung == [*([(DIGITS, Call.FAILURE)] if want else []), *((s, Call.CHANGE) for s in EVERYBODY)]
+
+
+def test_a_node_that_is_gone_is_a_failure_and_one_that_is_well_again_is_none() -> None:
+    bell = Bell()
+    bell.event(kube.POD, builders.raw_pod(spec={"nodeName": "cpu-0"}))
+    bell.event(kube.NODE, worse_node(ready="Unknown", spec={"unschedulable": True}))
+    bell.rung.clear()
+    well = worse_node(metadata={"resourceVersion": "3"})
+    bell.event(kube.NODE, well)
+    assert bell.rung == [(s, Call.CHANGE) for s in EVERYBODY]
+    bell.rung.clear()
+    bell.event(kube.NODE, well, "DELETED")
+    assert bell.rung == [(DIGITS, Call.FAILURE), *((s, Call.CHANGE) for s in EVERYBODY)]
+
+
+def a_pod(version: int = 2, *, ready: str = "True", serving: str = "true", **fields: Any) -> builders.JSON:
+    """A pod that serves, by its next version."""
+    raw = builders.raw_pod(status={"conditions": conditions(Ready=ready), **fields.pop("status", {})})
+    raw["metadata"]["labels"]["heteroserve.dev/serving"] = serving
+    raw["metadata"] |= {"resourceVersion": str(version), **fields}
+    return raw
+
+
+BROKEN = [{"allocatedResourcesStatus": [{"name": "gpu", "resources": [{"health": "Unhealthy"}]}]}]
+PODS: dict[str, tuple[builders.JSON, builders.JSON | None, Call]] = {
+    "it is not ready any more": (a_pod(1), a_pod(ready="False"), Call.FAILURE),
+    "somebody deletes it": (a_pod(1), a_pod(**LATER), Call.FAILURE),
+    "it has ended": (a_pod(1), a_pod(status={"phase": "Failed"}), Call.FAILURE),
+    "a device of it is broken": (a_pod(1), a_pod(status={"containerStatuses": BROKEN}), Call.FAILURE),
+    "somebody takes it out of the traffic": (a_pod(1), a_pod(serving="false"), Call.FAILURE),
+    "it is gone at a stroke": (a_pod(1), None, Call.FAILURE),
+    "it is another one by now, which starts": (a_pod(1), a_pod(uid="second", ready="False"), Call.FAILURE),
+    "it is ready now": (a_pod(1, ready="False"), a_pod(), Call.CHANGE),
+    "it was never ready, and is gone": (a_pod(1, ready="False"), None, Call.CHANGE),
+    "it ends after somebody deleted it": (a_pod(1, **LATER), a_pod(ready="False", **LATER), Call.CHANGE),
+    "it goes after all others had taken over": (
+        a_pod(1, serving="false"),
+        a_pod(serving="false", **LATER),
+        Call.CHANGE,
+    ),
+    "it has an address now": (a_pod(1), a_pod(status={"podIP": "10.0.0.7"}), Call.CHANGE),
+}
+
+
+@builders.table(PODS)
+def test_a_pod_that_serves_no_more_is_a_failure_of_its_deployment(
+    case: tuple[builders.JSON, builders.JSON | None, Call],
+) -> None:
+    before, after, want = case
+    bell = Bell()
+    bell.event(kube.POD, before)
+    bell.rung.clear()
+    bell.event(kube.POD, after or before, "MODIFIED" if after else "DELETED")
+    assert bell.rung == [(DIGITS, want)]
 
 
 async def test_a_list_that_says_nothing_new_rings_for_nobody() -> None:

@@ -110,6 +110,7 @@ def test_what_is_said_of_a_class(case: Fleet) -> None:
 ON_ITS_WAY = replace(FIRST, evacuate=True)
 OTHER = Key(namespace="demo", name="letters")
 MINE, LEAVING = builders.pod("gpu-a"), builders.pod("gpu-b", terminating=True)
+WAITING = builders.pod("gpu-w", node=None, ready=False)
 OF_ANOTHER_CLASS = builders.pod("cpu-a", node="gpu-0")
 
 
@@ -182,6 +183,36 @@ EVACUATIONS = {
         whole=True,
         want=("True", "NothingLeft"),
         want_message="safe: no replica is left on gpu-0, gpu-1",
+    ),
+    "the class, and some that wait for a node may still be placed there": Evacuation(
+        whole=True,
+        pods={"gpu-0": [(builders.KEY, MINE)], "": [(builders.KEY, WAITING), (OTHER, WAITING), (OTHER, WAITING)]},
+        want=("False", "ReplicasLeft"),
+        want_message="gpu-0: 1 of demo/digits; 1 of demo/digits waits for a node; 2 of demo/letters wait for a node",
+    ),
+    "the class, and one that waits is all there is": Evacuation(
+        whole=True,
+        pods={"": [(builders.KEY, WAITING)]},
+        want=("False", "ReplicasLeft"),
+        want_message="1 of demo/digits waits for a node",
+    ),
+    "the class, and one that waits and will never run": Evacuation(
+        whole=True,
+        pods={"": [(builders.KEY, replace(WAITING, ended=True))]},
+        want=("True", "NothingLeft"),
+        want_message="safe: no replica is left on gpu-0, gpu-1",
+    ),
+    "the class, and one of another class waits": Evacuation(
+        whole=True,
+        pods={"": [(builders.KEY, replace(OF_ANOTHER_CLASS, node=None))]},
+        want=("True", "NothingLeft"),
+        want_message="safe: no replica is left on gpu-0, gpu-1",
+    ),
+    "a node keeps off by itself whoever waits": Evacuation(
+        nodes=(ON_ITS_WAY, SECOND),
+        pods={"": [(builders.KEY, WAITING)]},
+        want=("True", "NothingLeft"),
+        want_message="safe: no replica is left on gpu-0",
     ),
     "a class without nodes has nothing to leave": Evacuation(
         nodes=(), whole=True, want=("True", "NothingLeft"), want_message="safe: it has no nodes"

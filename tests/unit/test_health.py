@@ -12,6 +12,7 @@ FINE = (State.HEALTHY, ())
 PROBE, LEASE, NODE, DRILL = (Witness.PROBE,), (Witness.LEASE,), (Witness.NODE,), (Witness.DRILL,)
 KUBELET = (Witness.KUBELET,)
 SILENT = NodeVitals(asked=1, failing=1)
+FRESH = NodeVitals(lease_age_seconds=19.5)
 POD, PLACE = builders.pod("cpu-a"), builders.node("cpu-0")
 OTHER = builders.pod("cpu-b", node="cpu-1")
 """Another pod of the class, which answers."""
@@ -109,12 +110,30 @@ HEARD = {
     "a pod of another class is no comfort": Heard(
         others=(builders.pod("gpu-b", node="cpu-1"),), failed=5, want=(State.DEAD, PROBE)
     ),
-    "nor is one that is not ready": Heard(others=(replace(OTHER, ready=False),), failed=5, want=(State.DEAD, PROBE)),
+    "nor is one that is not ready": Heard(
+        others=(replace(OTHER, ready=False),), failed=None, vitals=EXPIRED, want=(State.DEAD, LEASE)
+    ),
     "nor one that ends": Heard(others=(replace(OTHER, terminating=True),), failed=5, want=(State.DEAD, PROBE)),
     "nor one on a node that the cluster does not know": Heard(
-        others=(replace(OTHER, node="gone"),), failed=5, want=(State.DEAD, PROBE)
+        others=(replace(OTHER, node="gone"),), failed=None, vitals=EXPIRED, want=(State.DEAD, LEASE)
     ),
-    "nor one that is silent as well": Heard(failed=5, others_failed=2, want=(State.DEAD, PROBE)),
+    "nor one that is silent as well": Heard(failed=None, vitals=EXPIRED, others_failed=2, want=(State.DEAD, LEASE)),
+    "our prober alone has one pod replaced, and no second one": Heard(
+        others=(replace(OTHER, ready=False),), failed=9, want=(State.SUSPECT, PROBE)
+    ),
+    "nor a whole class": Heard(failed=9, others_failed=9, want=(State.SUSPECT, PROBE)),
+    "a pod that its kubelet calls ready for long answers there: we do not reach it": Heard(failed=20, vitals=FRESH),
+    "not so before its kubelet must have noticed": Heard(failed=19, vitals=FRESH, want=(State.SUSPECT, PROBE)),
+    "nor where nobody knows of the kubelet": Heard(failed=99, want=(State.SUSPECT, PROBE)),
+    "nor where the kubelet is gone as well": Heard(
+        failed=99, vitals=EXPIRED, want=(State.DEAD, (Witness.PROBE, Witness.LEASE))
+    ),
+    "the gateway ejected fewer than are silent: it may mean the other": Heard(
+        failed=2, others_failed=2, ejected=1, want=(State.SUSPECT, PROBE)
+    ),
+    "it ejected as many as are silent": Heard(
+        failed=2, others_failed=2, ejected=2, want=(State.DEAD, (Witness.PROBE, Witness.GATEWAY))
+    ),
     "where nobody answers at all it is rather us who do not hear": Heard(
         others=(), failed=99, heard=False, want=(State.SUSPECT, PROBE)
     ),
@@ -194,6 +213,12 @@ SEEN = {
     "none of its pods answers": Seen(vitals=NodeVitals(asked=3, failing=3), want=(State.SUSPECT, PROBE)),
     "its Lease expired": Seen(vitals=EXPIRED, want=(State.SUSPECT, LEASE)),
     "a Lease without a sensible age says nothing": Seen(vitals=NodeVitals(lease_age_seconds=float("nan"))),
+    "none of its pods answers us for long, and its kubelet lives": Seen(
+        vitals=NodeVitals(asked=3, failing=3, lease_age_seconds=5.0, bad_seconds=31.0)
+    ),
+    "and not for so long": Seen(
+        vitals=NodeVitals(asked=3, failing=3, lease_age_seconds=5.0, bad_seconds=30.0), want=(State.SUSPECT, PROBE)
+    ),
     "it is not ready": Seen(node=builders.node("cpu-0", ready=False), want=(State.SUSPECT, NODE)),
     "its kubelet does not begin with a pod": Seen(pods=(untouched(11),), want=(State.SUSPECT, KUBELET)),
     "its kubelet has had no time yet": Seen(pods=(untouched(9),)),
@@ -218,6 +243,10 @@ class Mass:
 
     nodes: int
     bad: dict[int, float] = field(default_factory=dict)
+    gone: dict[int, float] = field(default_factory=dict)
+    """Nodes beyond these that are no objects any more, with pods on them, and for how long."""
+    silent_of: str = ""
+    """The deployment whose pods alone are silent on the bad nodes, by our probes."""
     want: str = ""
 
 
@@ -232,6 +261,21 @@ MASSES = {
         nodes=5, bad={0: 1.0, 3: 1.0, 4: 60.0}, want="3 of 5 nodes turned bad within a minute: cpu-0, cpu-3, cpu-4"
     ),
     "what was bad before does not count": Mass(nodes=5, bad={0: 1.0, 3: 1.0, 4: 61.0}),
+    "nodes that are gone with pods of ours on them are bad as well": Mass(
+        nodes=6, bad={0: 1.0}, gone={6: 1.0, 7: 60.0}
+    ),
+    "and make a doubt when they are too many": Mass(
+        nodes=2, gone={2: 1.0, 3: 60.0}, want="2 of 4 nodes turned bad within a minute: cpu-2, cpu-3"
+    ),
+    "that somebody else's pods hang says nothing of our view": Mass(
+        nodes=5, bad=dict.fromkeys(range(4), 1.0), silent_of="demo/other"
+    ),
+    "that ours do may be our view": Mass(
+        nodes=5,
+        bad={0: 1.0, 1: 1.0, 2: 1.0},
+        silent_of="demo/digits",
+        want="3 of 5 nodes turned bad within a minute: cpu-0, cpu-1, cpu-2",
+    ),
     "not all names are told": Mass(
         nodes=6,
         bad=dict.fromkeys(range(6), 2.0),
@@ -243,8 +287,9 @@ MASSES = {
 @builders.table(MASSES)
 def test_when_our_own_view_is_in_doubt(case: Mass) -> None:
     nodes = tuple(builders.node(f"cpu-{number}") for number in range(case.nodes))
-    vitals = {f"cpu-{number}": NodeVitals(bad_seconds=age) for number, age in case.bad.items()}
-    assert assess_health(builders.snapshot(nodes=nodes, vitals=vitals)).doubt == case.want
+    bad = {f"cpu-{number}": NodeVitals(bad_seconds=age, silent_of=case.silent_of) for number, age in case.bad.items()}
+    gone = {f"cpu-{number}": NodeVitals(bad_seconds=age, gone=True) for number, age in case.gone.items()}
+    assert assess_health(builders.snapshot(nodes=nodes, vitals=bad | gone)).doubt == case.want
 
 
 def test_in_doubt_no_witness_is_believed() -> None:

@@ -12,6 +12,7 @@ import pytest
 import builders
 from clock import now, run
 from heteroserve import handlers, kube, loop
+from heteroserve.act import carry_out
 from heteroserve.errors import Reject, Retry
 from heteroserve.loop import Loop
 from heteroserve.model.deployment import Key
@@ -74,7 +75,26 @@ def _no_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=now))
+    for module in (loop, carry_out):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=now))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor a pulse, whose beats would make this clock's times less round."""
+
+    async def ask(address: str, model: str) -> bool:
+        return True
+
+    asks(monkeypatch, ask)
+
+
+def asks(monkeypatch: pytest.MonkeyPatch, ask: Ask) -> None:
+    @contextlib.asynccontextmanager
+    async def asker() -> AsyncIterator[Ask]:
+        yield ask
+
+    monkeypatch.setattr(loop, "asker", asker)
 
 
 async def live(api: Api, seconds: float, *, then: Callable[[Loop], Any] = lambda _: None) -> Any:
@@ -221,6 +241,77 @@ def test_the_age_of_our_knowledge_is_that_of_the_kind_listed_longest_ago() -> No
     assert run(story("Service", 0)) is None
 
 
+# --- Who is next -----------------------------------------------------------------------------------------------------
+
+MANY = 1000
+CALLED = tuple(f"d{number}" for number in range(MANY))
+
+
+class Crowd(Api):
+    """A thousand deployments, of which the last one has a pod that serves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        self.pod = builders.raw_pod(spec={"nodeName": "cpu-0"}, status=ready)
+        self.pod["metadata"]["labels"] |= {
+            "heteroserve.dev/deployment": CALLED[-1],
+            "heteroserve.dev/serving": "true",
+        }
+        self.objects = {"Pod": self.pod, "Node": builders.raw_node()}
+
+    async def list(
+        self, kind: kube.Kind, read: Callable[[builders.JSON], Any], namespace: str | None = None
+    ) -> list[Any]:
+        if kind is kube.INFERENCE_DEPLOYMENT:
+            return [read(builders.raw_deployment(name)) for name in CALLED]
+        return await super().list(kind, read, namespace)
+
+
+class Busy(Loop):
+    """Only counts its reconciles, which write nothing and wait for nothing, or for ever. In the tenth a pod fails."""
+
+    def __init__(self, api: Crowd, *, hangs: bool) -> None:
+        super().__init__(Settings(tick_seconds=10), api)  # type: ignore[arg-type]
+        self.order: list[str] = []
+        self.pod, self.hangs = api.pod, hangs
+
+    async def reconcile(self, key: Key, wish: Wish) -> None:
+        self.order.append(key.name)
+        if len(self.order) == (3 if self.hangs else 10):
+            asyncio.get_running_loop().call_soon(self.fail)
+        if self.hangs:
+            await asyncio.Event().wait()
+
+    def fail(self) -> None:
+        metadata = {**self.pod["metadata"], "resourceVersion": "2"}
+        self.feed.event(kube.POD, "MODIFIED", {**self.pod, "metadata": metadata, "status": {}})
+
+
+def order_of(*, hangs: bool) -> list[str]:
+    async def story() -> list[str]:
+        busy = Busy(Crowd(), hangs=hangs)
+        working = asyncio.create_task(busy.run())
+        await asyncio.sleep(5)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        return busy.order
+
+    found: list[str] = run(story())
+    return found
+
+
+def test_a_thousand_looks_do_not_delay_a_failure() -> None:
+    order = order_of(hangs=False)
+    assert order.index(CALLED[-1]) < 10 + loop.WORKERS
+    assert set(order) == set(CALLED), "everybody has had a look"
+
+
+def test_three_are_worked_on_at_a_time_and_a_failure_beside_them() -> None:
+    """While the API server answers nobody, say."""
+    assert order_of(hangs=True) == [*sorted(CALLED)[:3], CALLED[-1]]
+
+
 # --- What we find out ourselves --------------------------------------------------------------------------------------
 
 
@@ -260,11 +351,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, until: float) -> None:
             await asyncio.sleep(0.3)
         return now() <= until
 
-    @contextlib.asynccontextmanager
-    async def asker() -> AsyncIterator[Ask]:
-        yield ask
-
-    monkeypatch.setattr(loop, "asker", asker)
+    asks(monkeypatch, ask)
 
 
 def watch(api: Api, seconds: float) -> Watching:
@@ -293,6 +380,24 @@ def test_a_node_whose_lease_expires_is_looked_at_as_soon_as_that_is_known(monkey
     found = watch(one_pod(), 26).first(25)
     assert found.probes == {"uid-digits-cpu-0": 0}
     assert found.vitals["cpu-0"].lease_age_seconds == pytest.approx(25)
+
+
+def test_since_when_a_node_is_bad_is_known_even_where_nobody_deployed_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = one_pod()
+    deployment = api.objects.pop("InferenceDeployment")
+
+    async def story() -> Watching:
+        watching = Watching(api)
+        working = asyncio.create_task(watching.run())
+        await asyncio.sleep(65)
+        watching.feed.event(kube.INFERENCE_DEPLOYMENT, "ADDED", deployment)
+        await asyncio.sleep(1)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        return watching
+
+    _, first = run(story()).seen[0]
+    assert first.vitals["cpu-0"].bad_seconds == pytest.approx(65 - 30)  # the tick after the Lease had expired
 
 
 def test_nothing_is_asked_or_heard_before_everything_was_listed(monkeypatch: pytest.MonkeyPatch) -> None:

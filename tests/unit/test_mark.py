@@ -1,12 +1,13 @@
 """Marking pods, with an API server in memory."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 
 import builders
 from heteroserve import kube
-from heteroserve.act.mark import as_metadata, mark_pods
+from heteroserve.act.mark import AT_A_TIME, as_metadata, mark_pods
 from heteroserve.errors import Reject, Retry
 from heteroserve.kube import Kind
 from heteroserve.model.outcome import Refusal
@@ -17,13 +18,14 @@ from heteroserve.observe.store import Store
 
 OUT, COST = "heteroserve.dev/out-since", "controller.kubernetes.io/pod-deletion-cost"
 OUT_AND_FIRST = Mark(out_since=builders.NOW, goes_first=True)
+SOME = tuple(f"{number:02}" for number in range(AT_A_TIME))
 
 
 class Api:
     """Pods by name, as a merge patch leaves them; of some it says no."""
 
-    def __init__(self, **refusals: Exception) -> None:
-        self.pods = {f"digits-{letter}": builders.raw_pod(f"digits-{letter}") for letter in "abc"}
+    def __init__(self, *more: str, **refusals: Exception) -> None:
+        self.pods = {f"digits-{letter}": builders.raw_pod(f"digits-{letter}") for letter in (*"abc", *more)}
         self.refusals = {f"digits-{letter}": error for letter, error in refusals.items()}
         self.asked: list[tuple[str, str, str, str]] = []
 
@@ -48,7 +50,7 @@ def marks(*letters: str, mark: Mark = OUT_AND_FIRST) -> tuple[PodMark, ...]:
 async def mark(api: Api, *letters: str) -> tuple[Refusal | None, dict[str, Mark]]:
     """What was refused, and the marks that the store knows of then."""
     store = Store()
-    for raw in (builders.raw_pod(f"digits-{letter}") for letter in "abc"):
+    for raw in map(builders.raw_pod, api.pods):
         raw["metadata"]["labels"]["heteroserve.dev/serving"] = "true"
         store.put(kube.POD, raw)
     refusal = await mark_pods(api, store, "demo", marks(*letters))  # type: ignore[arg-type]
@@ -126,7 +128,30 @@ async def test_the_first_refusal_is_told_and_the_others_get_their_mark() -> None
 
 
 async def test_an_api_server_that_is_away_is_no_refusal() -> None:
-    api = Api(a=Retry("ApiUnavailable", "away"))
+    api = Api(*SOME, z=Retry("ApiUnavailable", "away"))
     with pytest.raises(Retry, match="away"):
-        await mark(api, "a", "b")
-    assert len(api.asked) == 1, "nobody else is asked for in vain"
+        await mark(api, "z", *SOME)
+    assert len(api.asked) == AT_A_TIME, "no more are asked for in vain"
+
+
+async def test_many_are_marked_at_a_time_and_no_more_than_a_bound() -> None:
+    """16 of 61 pods, 16, 16 and 13: the marks of a class that comes back take as long as four of them."""
+
+    class Slow(Api):
+        waiting, steps = 0, list[int]()
+
+        async def merge_metadata(
+            self, kind: Kind, namespace: str, name: str, changes: builders.JSON, *, uid: str
+        ) -> builders.JSON:
+            self.waiting += 1
+            await asyncio.sleep(0)
+            if self.waiting:
+                self.steps.append(self.waiting)
+            self.waiting = 0
+            return await super().merge_metadata(kind, namespace, name, changes, uid=uid)
+
+    many = tuple(f"{number:02}" for number in range(61))
+    api = Slow(*many)
+    _, found = await mark(api, *many)
+    assert api.steps == [16, 16, 16, 13]
+    assert {found[f"digits-{number}"] for number in many} == {OUT_AND_FIRST}

@@ -34,6 +34,9 @@ class Found(Vitals):
     def __init__(self) -> None:
         """Needs nobody to ask."""
 
+    def awake_seconds(self) -> float:
+        return 5.0
+
     def of_pods(self, pods: Iterable[Pod]) -> dict[str, int]:
         return {pod.uid: int(pod.name.rpartition("-")[2]) for pod in pods}
 
@@ -102,6 +105,7 @@ def test_a_picture_in_full() -> None:
     )
     wish = store.wishes()[builders.KEY]
     assert observer(store).observe(wish, samples, builders.NOW, paused="somebody says so") == Snapshot(
+        awake_seconds=5.0,
         now=builders.NOW,
         deployment=wish.deployment,
         hardware=store.hardware(),
@@ -202,7 +206,7 @@ def test_devices_are_added_up_anew_when_pods_change() -> None:
     assert observing.devices_taken() == {"gpu-0": {"nvidia.com/gpu": 1}}
 
 
-def test_whose_pods_stand_on_a_node() -> None:
+def test_whose_pods_stand_on_a_node_or_wait_for_one() -> None:
     leaving = gpu_pod("digits-gpu-1")
     leaving["metadata"]["deletionTimestamp"] = "2026-01-02T12:00:00Z"
     stranger = builders.raw_pod("stranger", spec={"nodeName": "gpu-0"})
@@ -222,6 +226,7 @@ def test_whose_pods_stand_on_a_node() -> None:
     assert {node: [(str(key), pod.name) for key, pod in pods] for node, pods in found.items()} == {
         "gpu-0": [("demo/digits", "digits-gpu-0"), ("demo/digits", "digits-gpu-1"), ("demo/other", "other-gpu-0")],
         "gpu-1": [("demo/other", "other-gpu-1")],
+        "": [("demo/digits", "digits-gpu-2")],
     }
 
 

@@ -246,13 +246,17 @@ def test_of_a_long_log_only_as_much_is_kept_as_can_be_read() -> None:
 
 BOUND = {"status": "True", "lastTransitionTime": "2026-01-02T11:50:00Z"}
 
+PENDING = {"phase": "Pending", "conditions": [{"type": "PodScheduled", **BOUND}]}
+
 # the node, the status: since when no kubelet has begun with the pod
 UNTOUCHED: dict[str, tuple[str | None, JSON, datetime | None]] = {
-    "no node was found yet": (None, status(PodScheduled=UNSCHEDULED), None),
-    "bound, and nobody has begun": ("cpu-0", status(PodScheduled=BOUND), CREATED),
-    "its kubelet began": ("cpu-0", {**status(PodScheduled=BOUND), "startTime": "2026-01-02T11:50:01Z"}, None),
-    "bound by hand, nobody knows when": ("cpu-0", status(), None),
-    "at a time that is none": ("cpu-0", status(PodScheduled={**BOUND, "lastTransitionTime": "soon"}), None),
+    "no node was found yet": (None, status(phase="Pending", PodScheduled=UNSCHEDULED), None),
+    "bound, and nobody has begun": ("cpu-0", PENDING, CREATED),
+    "its kubelet began": ("cpu-0", {**PENDING, "startTime": "2026-01-02T11:50:01Z"}, None),
+    "it tells of containers": ("cpu-0", {**PENDING, "containerStatuses": [READY]}, None),
+    "it runs": ("cpu-0", {**PENDING, "phase": "Running"}, None),
+    "bound by hand, nobody knows when": ("cpu-0", {"phase": "Pending"}, None),
+    "at a time that is none": ("cpu-0", {"conditions": [{"type": "PodScheduled", "lastTransitionTime": "soon"}]}, None),
 }
 
 

@@ -3,15 +3,17 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 import builders
 from clock import now, run
 from heteroserve import kube
-from heteroserve.observe.probe import AT_ONCE, MOST_ALONE, Prober, Streak, Target, timetable
+from heteroserve.model.deployment import Key
+from heteroserve.observe.probe import AT_ONCE, Heard, Prober, Streak, Target, timetable
 from heteroserve.observe.store import Store
 from heteroserve.wake import Call, Subject
 
@@ -32,6 +34,11 @@ def node(name: str = "cpu-0", ready: str = "True", version: int = 1) -> builders
     return builders.raw_node(name, ready=ready, metadata={"resourceVersion": str(version)})
 
 
+def unmarked(raw: builders.JSON) -> builders.JSON:
+    labels = {**raw["metadata"]["labels"], "heteroserve.dev/serving": "true"}
+    return raw | {"metadata": {**raw["metadata"], "labels": labels}}
+
+
 Question = tuple[float, str]
 
 
@@ -39,7 +46,7 @@ Question = tuple[float, str]
 class World:
     """A prober that has reached the deployment before, what it sees, and what answers, by address."""
 
-    answer: Callable[[str], Coroutine[Any, Any, bool]]
+    answer: Callable[[str], Coroutine[Any, Any, bool | None]]
     store: Store = field(default_factory=Store)
     asked: list[Question] = field(default_factory=list)
     rung: list[tuple[float, Subject, Call]] = field(default_factory=list)
@@ -56,7 +63,7 @@ class World:
     def forget(self, raw: builders.JSON) -> None:
         self.store.remove(kube.BY_KIND[raw["kind"]], raw)
 
-    async def ask(self, address: str, model: str) -> bool:
+    async def ask(self, address: str, model: str) -> bool | None:
         assert model == "digits"
         self.asked.append((now(), address))
         return await self.answer(address)
@@ -86,11 +93,11 @@ async def refuses(_: str) -> bool:
     return False
 
 
-def in_turn(*answers: bool) -> Callable[[str], Coroutine[Any, Any, bool]]:
+def in_turn(*answers: bool | None) -> Callable[[str], Coroutine[Any, Any, bool | None]]:
     """These answers, one per question, and the last for ever."""
     left = list(answers)
 
-    async def answer(_: str) -> bool:
+    async def answer(_: str) -> bool | None:
         return left.pop(0) if len(left) > 1 else left[0]
 
     return answer
@@ -213,8 +220,8 @@ ALONE: dict[str, tuple[list[Target], int]] = {
     "one pod in each of two classes": ([told("a", "cpu", 0), told("a", "gpu", 0)], 8),
     "other deployments are no company": ([told("a", "cpu", 0), told("b", "cpu", 0), told("b", "gpu", 0)], 9),
     "no more than a bound": (
-        [told(f"d{n}", name, 0) for n in range(MOST_ALONE) for name in ("cpu", "gpu")],
-        2 * MOST_ALONE + 3 * MOST_ALONE,
+        [told(f"d{n}", name, 0) for n in range(100) for name in ("cpu", "gpu")],
+        200 + 3 * 100,  # adr/0007 says so
     ),
 }
 
@@ -227,6 +234,15 @@ def test_how_many_questions_a_round_has(case: tuple[list[Target], int]) -> None:
     assert sorted(t.after_seconds for t in turns) == [t.after_seconds for t in turns]
     assert all(0 <= t.after_seconds < 1 for t in turns)
     assert sum(not t.extra for t in turns) == len(targets)
+
+
+def test_who_carries_a_mark_is_before_others_where_not_all_can_be_asked_that_often() -> None:
+    targets = [told(f"d{n}", name, 0) for n in range(100) for name in ("cpu", "gpu")]
+    marked = {f"d{n}-{name}-0" for n in range(70, 100) for name in ("cpu", "gpu")}
+    turns = timetable([replace(target, marked=target.uid in marked) for target in targets])
+    often = {turn.target.uid for turn in turns if turn.extra}
+    assert marked <= often
+    assert len(often) == 100
 
 
 def test_a_pod_that_refuses_is_asked_again_at_once() -> None:
@@ -247,7 +263,7 @@ def test_a_pod_that_is_back_is_trusted_and_rung_for_after_three_answers() -> Non
         await world.live(4.5)
         return world
 
-    assert [time for time, *_ in run(story()).rung] == [0, 3]
+    assert [(time, call) for time, _, call in run(story()).rung] == [(0, Call.FAILURE), (3, Call.CHANGE)]
 
 
 def test_one_lost_answer_rings_for_nobody() -> None:
@@ -259,6 +275,39 @@ def test_one_lost_answer_rings_for_nobody() -> None:
 
     world = run(story())
     assert (world.rung, world.times()) == ([], [0, 1, 1, 2, 3, 4])
+
+
+def failed_probes() -> float:
+    value: float | None = REGISTRY.get_sample_value("heteroserve_probe_failures_total")
+    return value or 0.0
+
+
+# what is heard: yes (True), no (False), or that we were late ourselves (None)
+LATE: dict[str, tuple[tuple[bool | None, ...], int | None]] = {
+    "always": ((None,), None),
+    "once, of a pod that is well": ((True, None, True), 0),
+    "after a first failure: it stays the first": ((True, False, None, None, None), 1),
+    "between two failures: they are two in a row": ((True, False, None, False, None), 2),
+}
+
+
+@builders.table(LATE)
+def test_a_question_for_which_we_were_late_says_nothing_of_the_pod(
+    case: tuple[tuple[bool | None, ...], int | None],
+) -> None:
+    heard, want = case
+
+    async def story() -> World:
+        world = World(in_turn(*heard))
+        world.learn(pod())
+        await world.live(5.5)
+        return world
+
+    before = failed_probes()
+    world = run(story())
+    assert world.prober.failures(POD) == want
+    assert failed_probes() - before == heard.count(False)
+    assert len(world.rung) == (want == 2)
 
 
 def test_questions_are_spread_evenly_over_the_second_in_the_same_order_each_time() -> None:
@@ -322,7 +371,10 @@ TARGETS: dict[str, tuple[builders.JSON, bool]] = {
     "with an address that is none": (pod(address="169.254.1.1/x"), False),
     "without a node": (pod(node=None), False),
     "not ready": (pod(status=UNREADY), False),
-    "never ready, and now its node is not": (pod(status=UNREADY, node="gone"), False),
+    "never ready, and now its node is not": (unmarked(pod(status=UNREADY, node="gone")), False),
+    "marked before we started, and now its node is not ready": (pod(status=UNREADY, node="gone"), True),
+    "marked before we started, and Kubernetes finds it not ready": (pod(status=UNREADY), False),
+    "marked before we started": (pod(), True),
     "leaving": (pod(metadata={"deletionTimestamp": "2026-01-02T12:00:00Z"}), False),
     "ended": (pod(status={"phase": "Failed"}), False),
     "of nobody": (pod() | {"metadata": {"name": "pod-0", "namespace": "demo", "uid": POD}}, False),
@@ -390,7 +442,7 @@ def test_who_is_asked_on(case: tuple[Callable[[World], None], bool]) -> None:
     later, world = run(story())
     assert bool(later) is want
     assert world.prober.failures(POD) == (0 if want else None)
-    assert world.prober.by_node() == ({"cpu-0": (1, 0)} if want else {})
+    assert world.prober.by_node() == ({"cpu-0": Heard(1, 0, frozenset({builders.KEY}))} if want else {})
     assert world.rung == []
 
 
@@ -480,7 +532,24 @@ def test_nodes_are_told_apart() -> None:
         await world.live(1)
         return world
 
-    assert run(story()).prober.by_node() == {"cpu-0": (2, 1), "cpu-1": (1, 1)}
+    mine = frozenset({builders.KEY})
+    assert run(story()).prober.by_node() == {"cpu-0": Heard(2, 1, mine), "cpu-1": Heard(1, 1, mine)}
+
+
+def test_whose_pods_are_asked_on_a_node_is_told() -> None:
+    async def story() -> World:
+        world = World(yes)
+        other = pod(1)
+        other["metadata"]["labels"]["heteroserve.dev/deployment"] = "other"
+        world.learn(builders.raw_deployment("other"), node("cpu-1"), pod(0), other, pod(2, node="cpu-1"))
+        await world.live(1)
+        return world
+
+    other = Key(namespace="demo", name="other")
+    assert run(story()).prober.by_node() == {
+        "cpu-0": Heard(2, 0, frozenset({builders.KEY, other})),
+        "cpu-1": Heard(1, 0, frozenset({builders.KEY})),
+    }
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), ValueError("bad header"), KeyError("x")], ids=repr)

@@ -5,12 +5,17 @@ from heteroserve.decide.picture import take
 from heteroserve.decide.sequence import DRAIN_SECONDS, Step, drain_before_removal
 from heteroserve.decide.stabilise import Settled
 from heteroserve.model.plan import Why
-from heteroserve.model.snapshot import InFlight, Pod
+from heteroserve.model.snapshot import InFlight, Pod, RouteState
 
 WAIT = builders.pending(300, 0)
 THREE = builders.pods("cpu", 3)
 FIRST, SECOND, THIRD = THREE
+*FOUR, FIFTH = builders.pods("cpu", 5, node="cpu-0")
 IDLE = InFlight(requests=0.0, age_seconds=1.0)
+
+
+def route(cpu: int) -> RouteState:
+    return builders.route(cpu=cpu, gpu=100 - cpu)
 
 
 def told(pod: Pod, out_seconds: float | None = None) -> Pod:
@@ -32,6 +37,12 @@ class Way:
     """Pods that do not answer our probes, and that Kubernetes calls ready."""
     rolling: bool = False
     routed: int | None = 40
+    behind: bool = False
+    """A gateway has not looked at the route since it was changed."""
+    erring: bool = False
+    awake_seconds: float = 3600.0
+    want_first: tuple[str, ...] = ()
+    """Who is told to go first, and serves on."""
     want_replicas: int = 0
     want_why: Why = Why.DEMAND
 
@@ -229,6 +240,75 @@ WAYS = {
         want_replicas=1,
         want_going=("cpu-000",),
     ),
+    # by halves
+    "of many half leave the traffic first": Way(
+        pods=(*FOUR, FIFTH),
+        wish=1,
+        want_replicas=5,
+        want_why=Why.DRAINING,
+        want_going=("cpu-000", "cpu-001"),
+        want_first=("cpu-002", "cpu-003"),
+    ),
+    "the others wait until it was seen that this is borne": Way(
+        pods=(told(FOUR[0], 4), told(FOUR[1], 4), *FOUR[2:], FIFTH),
+        wish=1,
+        want_replicas=5,
+        want_why=Why.DRAINING,
+        want_going=("cpu-000", "cpu-001"),
+        want_first=("cpu-002", "cpu-003"),
+    ),
+    "then the next half": Way(
+        pods=(told(FOUR[0], 5), told(FOUR[1], 5), *FOUR[2:], FIFTH),
+        wish=1,
+        want_replicas=5,
+        want_why=Why.DRAINING,
+        want_going=("cpu-000", "cpu-001", "cpu-002"),
+        want_first=("cpu-003",),
+    ),
+    "nobody follows while Triton errs": Way(
+        pods=(told(FOUR[0], 5), told(FOUR[1], 5), *FOUR[2:], FIFTH),
+        wish=1,
+        erring=True,
+        want_replicas=5,
+        want_why=Why.DRAINING,
+        want_going=("cpu-000", "cpu-001"),
+        want_first=("cpu-002", "cpu-003"),
+    ),
+    "who does not answer needs no step": Way(
+        pods=(*(replace(p, ready=False) for p in FOUR), FIFTH),
+        wish=1,
+        want_replicas=1,
+        want_going=("cpu-000", "cpu-001", "cpu-002", "cpu-003"),
+    ),
+    # after a restart, and when Kubernetes is stuck
+    "until those that were out are heard of, all stays as it was": Way(
+        pods=(told(FIRST, 40), SECOND, THIRD),
+        wish=1,
+        awake_seconds=9.0,
+        want_replicas=3,
+        want_why=Why.DRAINING,
+        want_going=("cpu-000",),
+    ),
+    "not for ever": Way(
+        pods=(told(FIRST, 40), SECOND), wish=1, awake_seconds=10.0, want_replicas=1, want_going=("cpu-000",)
+    ),
+    "a rollout that is stuck is not Kubernetes being late": Way(
+        pods=(told(FIRST, 60), SECOND, THIRD),
+        replicas=2,
+        wish=1,
+        rolling=True,
+        want_replicas=1,
+        want_going=("cpu-000",),
+    ),
+    "a gateway that has not seen the route may still send: the last replica stays": Way(
+        pods=(told(FIRST, 60),),
+        wish=0,
+        routed=0,
+        behind=True,
+        want_replicas=1,
+        want_why=Why.DRAINING,
+        want_going=("cpu-000",),
+    ),
     "all of them go together, when the last has done": Way(
         pods=(told(FIRST, 5), told(SECOND, 5), THIRD),
         wish=1,
@@ -244,6 +324,7 @@ WAYS = {
 def test_how_far_a_wish_for_fewer_comes_true(case: Way) -> None:
     found = drain(case)
     assert sorted(uid.removeprefix("uid-") for uid in found.going) == sorted(case.want_going)
+    assert sorted(uid.removeprefix("uid-") for uid in found.first - found.going) == sorted(case.want_first)
     assert (found.settled.replicas, found.settled.why) == (case.want_replicas, case.want_why)
     assert (found.settled.pending, found.settled.besides) == (WAIT, 1)
 
@@ -257,7 +338,9 @@ def drain(case: Way) -> Step:
         in_flight={f"uid-{name}": known for name, known in case.in_flight.items()},
         rolling=frozenset({"cpu"} if case.rolling else ()),
         probes={f"uid-{name}": 2 for name in case.silent},
-        route=None if case.routed is None else builders.route(cpu=case.routed, gpu=100 - case.routed),
+        erring=frozenset({"cpu"} if case.erring else ()),
+        awake_seconds=case.awake_seconds,
+        route=None if case.routed is None else replace(route(case.routed), behind=case.behind),
     )
     wish = Settled(replicas=case.wish, why=Why.DEMAND, message="wished", pending=WAIT, besides=1)
     leaving = {f"uid-{name}": builders.departure(name) for name in case.departing}

@@ -205,6 +205,7 @@ def test_what_is_written_is_what_is_remembered() -> None:
         conditions=status.conditions,
         demand_rps=status.demand_rps,
         ready={"cpu": 8, "gpu": 1, "fpga": 0},
+        weights={"cpu": 45, "gpu": 55, "fpga": 0},
     )
 
 

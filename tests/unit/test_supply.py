@@ -34,6 +34,7 @@ class Place:
     """Pods that do not answer; all others were never asked."""
     vitals: NodeVitals | None = None
     """What we found out about gpu-0."""
+    want_leaving: int = 0
     want_suspects: int = 0
     want_suspicions: tuple[Suspicion, ...] = ()
     want_answering: int | None = None
@@ -163,7 +164,9 @@ PLACES = {
         nodes=(builders.node("gpu-0", taints=(Taint(key="nvidia.com/gpu", value="present", effect="NoSchedule"),)),)
     ),
     "a pod on a node that the cluster does not know counts nowhere": Place(pods=(builders.pod("gpu-a", node="gone"),)),
-    "a pod that is going away is neither ready nor placed": Place(pods=(builders.pod("gpu-a", terminating=True),)),
+    "a pod that is going away is neither ready nor placed": Place(
+        pods=(builders.pod("gpu-a", terminating=True),), want_leaving=1
+    ),
     "a pod that starts is placed and not ready": Place(pods=(builders.pod("gpu-a", ready=False),), want_placed=1),
     "pods with problems are remembered": Place(pods=(BROKEN, WAITING), want_problems=("gpu-b", "gpu-w")),
     "pods of other classes do not count": Place(pods=(builders.pod("cpu-a", node="gpu-0"),)),
@@ -242,10 +245,16 @@ PLACES = {
         want_suspicions=(suspicion("gpu-a", "NodeLeaseExpired"),),
     ),
     "a pod on its way out holds its device and is nobody's loss": Place(
+        pods=(builders.pod("gpu-a", terminating=True),), want_room=4, want_leaving=1
+    ),
+    "nobody wished for what leaves on a node that is gone": Place(
         nodes=(builders.node("gpu-0", ready=False),),
         pods=(builders.pod("gpu-a", terminating=True),),
         want_nodes=0,
         want_room=0,
+    ),
+    "nor for what was evicted long ago and is still on record": Place(
+        pods=(builders.pod("gpu-a", terminating=True, ended=True, devices={}),), want_room=4
     ),
     "a node that is suspected keeps what it has and takes nothing new": Place(
         pods=(builders.pod("gpu-a"),),
@@ -281,7 +290,7 @@ def test_what_nodes_and_pods_make_of_a_class(case: Place) -> None:
         "gpu",
         hardware=case.hardware,
         answering=answering,
-        leaving_on_request=sum(p.terminating for p in case.pods),
+        leaving_on_request=case.want_leaving,
         staying=len(present) - len(case.want_departures),
         staying_ready=answering if case.want_staying_ready is None else case.want_staying_ready,
         departures=case.want_departures,

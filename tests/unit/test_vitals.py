@@ -6,11 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 import builders
 from heteroserve import kube
+from heteroserve.model.deployment import Key
 from heteroserve.model.snapshot import NodeVitals
+from heteroserve.observe.probe import Heard
 from heteroserve.observe.store import Store
 from heteroserve.observe.vitals import Vitals
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+READY_ON_A: builders.JSON = {
+    "spec": {"nodeName": "a"},
+    "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+}
 
 
 @dataclass
@@ -21,6 +29,8 @@ class World:
     seconds: float = 100.0
     ages: dict[str, float] = field(default_factory=dict)
     heard: dict[str, tuple[int, int]] = field(default_factory=dict)
+    owners: tuple[Key, ...] = (Key(namespace="demo", name="digits"), Key(namespace="demo", name="other"))
+    """Whose pods are asked."""
     failed: dict[str, int] = field(default_factory=dict)
     crossings: int = 0
     version: int = 1
@@ -43,8 +53,8 @@ class World:
     def failures(self, uid: str) -> int | None:
         return self.failed.get(uid)
 
-    def by_node(self) -> Mapping[str, tuple[int, int]]:
-        return self.heard
+    def by_node(self) -> Mapping[str, Heard]:
+        return {node: Heard(*numbers, owners=frozenset(self.owners)) for node, numbers in self.heard.items()}
 
     def bad(self) -> dict[str, float | None]:
         return {name: vitals.bad_seconds for name, vitals in self.vitals.of_nodes().items()}
@@ -134,6 +144,33 @@ def test_of_a_node_that_was_seen_well_our_own_clock_tells_since_when_it_is_bad()
     assert world.bad()["a"] is None
     world.node("a", "False", NOON - timedelta(minutes=5))
     assert world.bad()["a"] == 0
+
+
+def test_where_the_pods_of_one_deployment_alone_are_asked_their_silence_is_its_own() -> None:
+    world = World(heard={"a": (1, 1), "b": (1, 0)}, owners=(Key(namespace="demo", name="digits"),))
+    assert {name: vitals.silent_of for name, vitals in world.vitals.of_nodes().items()} == {"a": "demo/digits", "b": ""}
+    both = World(heard={"a": (2, 2)})
+    assert both.vitals.of_nodes()["a"].silent_of == ""
+
+
+def test_a_node_that_is_gone_while_pods_on_it_are_ready_is_told_for_a_minute() -> None:
+    world = World()
+    world.store.put(kube.POD, builders.raw_pod("digits-cpu-0", **READY_ON_A))
+    world.vitals.of_nodes()
+    for name in ("a", "b"):
+        world.store.remove(kube.NODE, builders.raw_node(name))
+    assert world.vitals.of_nodes() == {"a": NodeVitals(bad_seconds=0.0, gone=True)}, "b had nothing on it"
+    world.seconds += 60
+    assert world.vitals.of_nodes() == {"a": NodeVitals(bad_seconds=60.0, gone=True)}
+    world.seconds += 1
+    assert world.vitals.of_nodes() == {}
+
+
+def test_we_are_awake_since_somebody_first_asked() -> None:
+    world = World()
+    assert world.vitals.awake_seconds() == 0
+    world.seconds += 7
+    assert world.vitals.awake_seconds() == 7
 
 
 def test_nodes_are_looked_at_anew_when_something_changed_or_a_second_has_passed() -> None:

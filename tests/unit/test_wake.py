@@ -93,6 +93,34 @@ def test_every_worker_gets_a_share() -> None:
     assert run(story()) == {A, B, C}
 
 
+def test_who_takes_failures_alone_leaves_the_rest_and_is_woken_for_them() -> None:
+    async def story() -> tuple[bool, Subject, list[Subject]]:
+        wake = Wake()
+        wake.add(A)
+        reserved = asyncio.create_task(wake.get(urgent_only=True))
+        await asyncio.sleep(1)
+        wake.add(B)
+        await asyncio.sleep(1)
+        idle = not reserved.done()
+        wake.add(C, Call.FAILURE)
+        return idle, await reserved, await drain(wake)
+
+    assert run(story()) == (True, C, [A, B])
+
+
+def test_who_takes_failures_alone_keeps_nobody_else_asleep() -> None:
+    async def story() -> tuple[Subject, bool]:
+        wake = Wake()
+        reserved = asyncio.create_task(wake.get(urgent_only=True))
+        other = asyncio.create_task(wake.get())
+        await asyncio.sleep(1)
+        wake.add(A)
+        taken = await asyncio.wait_for(other, 1)
+        return taken, reserved.done() or not reserved.cancel()
+
+    assert run(story()) == (A, False)
+
+
 # --- One worker per key ----------------------------------------------------------------------------------------------
 
 
@@ -234,6 +262,39 @@ def test_the_failures_of_one_delay_nobody_else() -> None:
         return await wake.get(), now()
 
     assert run(story()) == (B, 0)
+
+
+# what a subject was called for, how its reconciles go, and what it is called for next, if anything but by its pause
+COMES_BACK: dict[str, tuple[Call, tuple[str, ...], Call | None, bool]] = {
+    "a failure that is put off": (Call.FAILURE, ("failed",), None, True),
+    "a failure that is put off again and again": (Call.FAILURE, ("failed", "failed", "failed"), None, True),
+    "a failure that is put off, and a change meanwhile": (Call.FAILURE, ("failed",), Call.CHANGE, True),
+    "a failure that went well in the end": (Call.FAILURE, ("failed", "done"), Call.CHANGE, False),
+    "a change that is put off": (Call.CHANGE, ("failed",), None, False),
+    "a look that is put off": (Call.ROUTINE, ("failed",), None, False),
+}
+
+
+@builders.table(COMES_BACK)
+def test_who_is_before_a_thousand_others_after_a_pause(case: tuple[Call, tuple[str, ...], Call | None, bool]) -> None:
+    first, outcomes, then, want = case
+    others = [Subject(kind="InferenceDeployment", namespace="demo", name=f"d{n}") for n in range(1000)]
+
+    async def story() -> list[Subject]:
+        wake = Wake()
+        wake.add(A, first)
+        for outcome in outcomes:
+            subject = await wake.get()
+            getattr(wake, outcome)(subject)
+        for other in others:
+            wake.add(other, Call.ROUTINE)
+        if then is not None:
+            wake.add(A, then)
+        await asyncio.sleep(60)
+        return await drain(wake)
+
+    taken = run(story())
+    assert taken.index(A) == (0 if want else 1000)
 
 
 # --- Who may end a pause ---------------------------------------------------------------------------------------------

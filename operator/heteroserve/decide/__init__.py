@@ -22,14 +22,14 @@ from heteroserve.decide.compensate import as_routed
 from heteroserve.decide.demand import FRESH
 from heteroserve.decide.explain import record_changes
 from heteroserve.decide.hold import as_it_is
-from heteroserve.decide.manual import size_by_hand
+from heteroserve.decide.manual import carries_by_hand, parts, size_by_hand
 from heteroserve.decide.marks import new_marks
 from heteroserve.decide.picture import Picture, take
 from heteroserve.decide.retired import plan_retired, unlisted
 from heteroserve.decide.sequence import Step, drain_before_removal
 from heteroserve.decide.sizing import Wanted, size
 from heteroserve.decide.stabilise import Present, Settled, Window, carries, stabilise
-from heteroserve.decide.supply import Supply, suspect_pods
+from heteroserve.decide.supply import Supply, ready_pods, suspect_pods
 from heteroserve.decide.weigh import weigh
 from heteroserve.model.plan import LIMITS, ClassPlan, Plan, Why
 from heteroserve.model.snapshot import Snapshot
@@ -42,24 +42,26 @@ def decide(snapshot: Snapshot) -> Plan:
     """What should be true next for this deployment, and why."""
     picture = take(snapshot)
     if snapshot.deployment.paused or snapshot.paused or picture.health.doubt:
-        return as_it_is(snapshot, picture.supplies, picture.health, picture.demand)
+        return as_it_is(picture)
     wanted = _size(picture)
     wished = _wish(picture, wanted)
     steps = {name: drain_before_removal(name, wish, picture) for name, wish in wished.items()}
     going = frozenset[str]().union(*(step.going for step in steps.values()))
     replaced = (in_place_of(name, wish, snapshot, picture.departing) for name, wish in wished.items())
     first = going.union(*replaced, *(step.first for step in steps.values()))
-    weights = weigh(picture, wished)
-    routed = as_routed(snapshot, weights)
+    split = weigh(picture, wished)
+    weights = dict(split.weights)
+    routed = weights if split.kept else as_routed(snapshot, weights)
     classes = tuple(_plan_class(s, picture, wanted[s.name], steps.get(s.name), weights) for s in picture.supplies)
     classes += tuple(plan_retired(name, snapshot, picture.health, weights[name]) for name in _retired(picture, weights))
     draining = any(c.why is Why.DRAINING or c.retired for c in classes)
+    marks = new_marks(picture, weights, going=going, first=first)
     return Plan(
         classes=classes,
         demand=picture.demand,
         route_weights=routed,
-        marks=new_marks(picture, going=going, first=first),
-        decisions=record_changes(snapshot, classes, routed),
+        marks=marks,
+        decisions=record_changes(snapshot, classes, routed, marks),
         requeue_seconds=DRAIN_LOOK_SECONDS if draining else None,
     )
 
@@ -89,10 +91,11 @@ def _wish(picture: Picture, wanted: dict[str, Wanted]) -> dict[str, Settled]:
     """The replicas of each known class as far as this cycle may go, with those in place of others."""
     present = tuple(_present(s, picture) for s in picture.supplies if s.hardware)
     concern = picture.health.first_concern(picture.snapshot.pods)
-    stable = stabilise(wanted, present, picture.demand, _window(picture.snapshot), concern=concern)
+    split = parts(picture.supplies, picture.snapshot.deployment.manual_weights)
+    stable = stabilise(wanted, present, picture.demand, _window(picture.snapshot), concern=concern, split=split)
     demand = picture.demand
     # a figure that may be too low takes nothing away
-    carried = demand.may_shrink and demand.rps is not None and carries(present, stable, demand.rps)
+    carried = demand.may_shrink and demand.rps is not None and carries(present, stable, demand.rps, split)
     return {p.supply.name: besides(stable[p.supply.name], p, carried=carried) for p in present}
 
 
@@ -144,10 +147,26 @@ def _plan_class(
 
 def _retired(picture: Picture, weights: dict[str, int]) -> list[str]:
     """Classes taken out of the spec that still carry traffic, by our wish or by the route, or will when trusted."""
-    snapshot, demand, routed = picture.snapshot, picture.demand, picture.programmed
-    needed = demand.rps is None or picture.ready_rps < demand.rps
+    snapshot, routed = picture.snapshot, picture.programmed
+    needed = _needs_the_retired(picture)
     return [
         name
         for name in unlisted(snapshot)
-        if weights[name] > 0 or routed.get(name, 0) > 0 or (needed and suspect_pods(snapshot, picture.health, name))
+        if weights[name] > 0 or routed.get(name, 0) > 0 or (needed and _may_help(name, picture))
     ]
+
+
+def _needs_the_retired(picture: Picture) -> bool:
+    """Whether those that are listed do not carry the demand, as far as that is known."""
+    rps = picture.demand.rps
+    if rps is None:
+        return True
+    by_hand = picture.snapshot.deployment.manual_weights
+    return not carries_by_hand(picture, rps) if by_hand else picture.ready_rps < rps
+
+
+def _may_help(name: str, picture: Picture) -> bool:
+    """A split by hand may be changed again: what answers is kept although it has no part in it."""
+    by_hand = picture.snapshot.deployment.manual_weights
+    answering = ready_pods(picture.snapshot, picture.health, name) if by_hand else 0
+    return answering + suspect_pods(picture.snapshot, picture.health, name) > 0

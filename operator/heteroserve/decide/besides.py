@@ -37,6 +37,9 @@ def besides(settled: Settled, present: Present, *, carried: bool) -> Settled:
     if not going:
         return settled
     alive = settled.replicas if supply.room is None else min(settled.replicas, supply.room)
+    if supply.unschedulable and carried and supply.staying_ready >= supply.placed:
+        # whatever room we saw, the scheduler saw none: nobody comes, and the others carry it
+        return replace(settled, replicas=min(alive, supply.placed))
     kept = min(settled.replicas, present.bounded)
     if _is_replaced(supply, alive, all_fit=alive >= kept, carried=carried):
         return replace(settled, replicas=alive)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from heteroserve.decide.health import PROBES_FAILED
 from heteroserve.decide.traffic import apportion
-from heteroserve.model.snapshot import Snapshot
+from heteroserve.model.snapshot import Pod, Snapshot
 
 OVERPROVISIONING = 1.4
 
@@ -23,8 +23,13 @@ def as_routed(snapshot: Snapshot, shares: Mapping[str, int]) -> dict[str, int]:
     return apportion({name: share * factors[name] for name, share in shares.items()}) or dict(shares)
 
 
+def _has_an_endpoint(pod: Pod) -> bool:
+    """Whether the gateway knows its address; one that ended keeps it on record, and nowhere else."""
+    return pod.address is not None and pod.mark.out_since is None and not pod.ended
+
+
 def _factor(snapshot: Snapshot, class_name: str) -> float:
     """By how much the gateway takes the class down."""
-    pods = [p for p in snapshot.pods if p.class_name == class_name and p.address and p.mark.out_since is None]
+    pods = [p for p in snapshot.pods if p.class_name == class_name and _has_an_endpoint(p)]
     healthy = sum(p.ready and not p.terminating and snapshot.probes.get(p.uid, 0) < PROBES_FAILED for p in pods)
     return max(1.0, (len(pods) + 1) / (OVERPROVISIONING * healthy)) if healthy else 1.0

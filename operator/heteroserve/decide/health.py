@@ -5,7 +5,8 @@ Lease may be late because the API server is. So:
 
 - one witness makes a *suspect*: it gets no traffic, which is cheap and taken back as soon as the witness is content;
 - two of different kinds make it *dead*: its replicas are replaced, which costs time and devices. One is enough where a
-  class has no other pod that answers, for then there is nothing to lose by believing it;
+  class has no other pod that answers, for then there is nothing to lose by believing it; our own prober alone, whose
+  way to a pod may be cut while everybody else's is not, is believed so of a class's only pod, and not for long;
 - many nodes that turn bad together say more about our view than about them: then no witness is believed at all.
 
 Kubernetes' own word (Ready, a taint, a deletion) is not only a witness but the rule: `supply` obeys it besides.
@@ -25,6 +26,15 @@ PROBES_FAILED = 2
 
 PROBES_FAILED_ALONE = 5
 """In a row, where no other witness will be heard: a busy moment passes, a dead pod stays silent."""
+
+PROBES_OUTVOTED = 20
+"""In a row: a kubelet that lives and asks the same would have called the pod not ready long before. So it answers
+there, and it is only we who do not reach it."""
+OUTVOTED_SECONDS = 30.0
+"""As long as that takes."""
+
+HEARING_SECONDS = 10.0
+"""Until an operator that has just started has heard of everybody."""
 
 LEASE_EXPIRED_SECONDS = 20.0
 """The kubelet renews every 10 s: two renewals are missing."""
@@ -132,8 +142,10 @@ def assess_health(snapshot: Snapshot) -> Health:
         node.name: _against_node(node, snapshot.vitals.get(node.name), untouched=node.name in untouched)
         for node in snapshot.nodes
     }
+    silent = sum(_is_silent(pod, snapshot) for pod in snapshot.pods)
+    ejected = snapshot.gateway_ejected >= max(1, silent)  # it does not say which ones
     nodes = {name: _judge(witnesses) for name, witnesses in against_nodes.items()}
-    pods = {pod.uid: _judge(_against_pod(pod, against_nodes, snapshot)) for pod in snapshot.pods}
+    pods = {pod.uid: _judge(_against_pod(pod, against_nodes, snapshot, ejected=ejected)) for pod in snapshot.pods}
     doubt = _doubt(snapshot)
     if doubt:
         return Health(pods=_acquit(pods), nodes=_acquit(nodes), doubt=doubt)
@@ -142,8 +154,9 @@ def assess_health(snapshot: Snapshot) -> Health:
 
 def _against_node(node: Node, vitals: NodeVitals | None, *, untouched: bool) -> Witnesses:
     known = vitals or NodeVitals()
+    outvoted = node.ready and _is_fresh(known) and (known.bad_seconds or 0.0) > OUTVOTED_SECONDS
     heard = {
-        Witness.PROBE: 0 < known.asked <= known.failing,
+        Witness.PROBE: 0 < known.asked <= known.failing and not outvoted,
         Witness.LEASE: known.lease_age_seconds is not None and known.lease_age_seconds > LEASE_EXPIRED_SECONDS,
         Witness.NODE: not node.ready,
         Witness.KUBELET: untouched,
@@ -151,19 +164,42 @@ def _against_node(node: Node, vitals: NodeVitals | None, *, untouched: bool) -> 
     return _speaking(heard)
 
 
-def _against_pod(pod: Pod, against_nodes: Mapping[str, Witnesses], snapshot: Snapshot) -> Witnesses:
+def _is_fresh(vitals: NodeVitals | None) -> bool:
+    """Whether the node's kubelet is known to be there."""
+    return (
+        vitals is not None
+        and vitals.lease_age_seconds is not None
+        and (0 <= vitals.lease_age_seconds <= LEASE_EXPIRED_SECONDS)
+    )
+
+
+def _is_silent(pod: Pod, snapshot: Snapshot) -> bool:
+    """Whether our probes speak against it: it is ready by its own account, and nobody knows better that it answers."""
+    failed = snapshot.probes.get(pod.uid)
+    if failed is None or failed < PROBES_FAILED or not pod.ready or pod.terminating:
+        return False
+    return not (failed >= PROBES_OUTVOTED and _is_fresh(snapshot.vitals.get(pod.node or "")))
+
+
+def is_unheard(pod: Pod, snapshot: Snapshot) -> bool:
+    """Whether what was told of the pod before we started has to stand, because we have not heard of it ourselves."""
+    fresh = snapshot.awake_seconds < HEARING_SECONDS
+    return fresh and pod.ready and pod.mark.out_since is not None and pod.uid not in snapshot.probes
+
+
+def _against_pod(pod: Pod, against_nodes: Mapping[str, Witnesses], snapshot: Snapshot, *, ejected: bool) -> Witnesses:
     """A pod that starts or ends fails its probes rightly: only of a ready one do they say anything.
 
     For one that no kubelet has begun with its neighbours speak: their silence counts against it.
     """
     node = against_nodes.get(pod.node or "", ())
     failed = snapshot.probes.get(pod.uid)
-    silent = pod.ready and not pod.terminating and failed is not None and failed >= PROBES_FAILED
+    silent = _is_silent(pod, snapshot)
     untouched = _is_untouched(pod, snapshot.now)
     witnesses = _speaking(
         {
             Witness.PROBE: silent or (untouched and Witness.PROBE in node),
-            Witness.GATEWAY: silent and snapshot.gateway_ejected > 0,  # it does not say which ones
+            Witness.GATEWAY: silent and ejected,
             Witness.LEASE: Witness.LEASE in node,
             Witness.NODE: Witness.NODE in node,
             Witness.KUBELET: untouched,
@@ -222,22 +258,31 @@ def _lasts(pod: Pod, verdicts: Mapping[str, Verdict], snapshot: Snapshot) -> boo
     against = set(verdicts[pod.uid].witnesses) - {Witness.DRILL}
     if against != {Witness.PROBE}:
         return bool(against)
-    # where nobody in the whole fleet answers, it is rather us who do not hear
+    # where nobody in the whole fleet answers, it is rather us who do not hear; and one is replaced once: were the next
+    # one silent as well, it would rather be the way to it
     heard = any(v.asked > v.failing for v in snapshot.vitals.values())
-    return heard and snapshot.probes.get(pod.uid, 0) >= PROBES_FAILED_ALONE
+    only = sum(p.class_name == pod.class_name and not p.terminating for p in snapshot.pods) == 1
+    return heard and only and snapshot.probes.get(pod.uid, 0) >= PROBES_FAILED_ALONE
 
 
 def _doubt(snapshot: Snapshot) -> str:
     """Why our own view is to be doubted, if it is."""
-    turned = sorted(node.name for node in snapshot.nodes if _turned_bad(snapshot.vitals.get(node.name)))
-    if len(turned) < MASS_NODES or len(turned) <= MASS_SHARE * len(snapshot.nodes):
+    nodes = {node.name: node for node in snapshot.nodes}
+    gone = {name for name, vitals in snapshot.vitals.items() if vitals.gone and name not in nodes}
+    turned = sorted(n for n in (*nodes, *gone) if _turned_bad(nodes.get(n), snapshot.vitals.get(n), snapshot))
+    if len(turned) < MASS_NODES or len(turned) <= MASS_SHARE * (len(nodes) + len(gone)):
         return ""
     names = ", ".join(turned[:NAMES_TOLD]) + (", ..." if len(turned) > NAMES_TOLD else "")
-    return f"{len(turned)} of {len(snapshot.nodes)} nodes turned bad within a minute: {names}"
+    return f"{len(turned)} of {len(nodes) + len(gone)} nodes turned bad within a minute: {names}"
 
 
-def _turned_bad(vitals: NodeVitals | None) -> bool:
-    return vitals is not None and vitals.bad_seconds is not None and vitals.bad_seconds <= MASS_WINDOW_SECONDS
+def _turned_bad(node: Node | None, vitals: NodeVitals | None, snapshot: Snapshot) -> bool:
+    """That one deployment's pods hang says nothing of our view of others."""
+    if vitals is None or vitals.bad_seconds is None or vitals.bad_seconds > MASS_WINDOW_SECONDS:
+        return False
+    expired = vitals.lease_age_seconds is not None and vitals.lease_age_seconds > LEASE_EXPIRED_SECONDS
+    by_probe_alone = node is not None and node.ready and not expired
+    return not by_probe_alone or vitals.silent_of in {"", str(snapshot.deployment.key)}
 
 
 def _acquit(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:

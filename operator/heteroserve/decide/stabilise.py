@@ -17,12 +17,14 @@ The numbers here are those of replicas that stay; `besides` adds what is asked f
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from heteroserve.decide.sizing import Wanted
 from heteroserve.decide.supply import Supply
 from heteroserve.model.plan import Demand, Why
 from heteroserve.model.snapshot import PendingScaleDown
 
+NOT_BY_HAND: Mapping[str, float] = MappingProxyType({})
 SMALLEST_STEP_UP = 4
 """A class may at least grow by this many replicas per cycle; above, it may double."""
 
@@ -71,13 +73,24 @@ class Window:
         if pending is None:
             return self.now
         latest = self.now - timedelta(seconds=max(0.0, self.seconds - self.fresh_seconds))
-        return max(pending.since, latest) if self.blind_until_now else pending.since
+        since = min(pending.since, self.now)  # a clock that went back does not prolong it
+        return max(since, latest) if self.blind_until_now else since
 
 
 def stabilise(
-    wanted: Mapping[str, Wanted], present: tuple[Present, ...], demand: Demand, window: Window, *, concern: str = ""
+    wanted: Mapping[str, Wanted],
+    present: tuple[Present, ...],
+    demand: Demand,
+    window: Window,
+    *,
+    concern: str = "",
+    split: Mapping[str, float] = NOT_BY_HAND,
 ) -> dict[str, Settled]:
-    """The wanted replicas, as far as this cycle may go. `concern`: what cannot be trusted, if there is anything."""
+    """The wanted replicas, as far as this cycle may go.
+
+    `concern`: what cannot be trusted, if there is anything. `split`: each class's part of the traffic, where somebody
+    set that by hand and nobody carries another's.
+    """
     held = _freeze(demand, concern)
     settled = {p.supply.name: _follow(wanted[p.supply.name], p, held, window) for p in present}
     shrinking = sorted(
@@ -87,8 +100,8 @@ def stabilise(
     broken = False
     for p in shrinking:
         name = p.supply.name
-        if broken or not _can_spare(p, settled[name].replicas, present, demand):
-            settled[name] = _wait(p, settled[name])
+        if broken or not _can_spare(p, settled[name].replicas, present, demand, split):
+            settled[name] = _wait(p, settled[name], has_part=split.get(name, 0.0) > 0)
         else:
             broken = True
     return settled
@@ -111,7 +124,8 @@ def _follow(want: Wanted, present: Present, held: tuple[Why, str] | None, window
         why, message = held
         waits = _remember(present.pending, want.replicas, bounded)
         return Settled(replicas=bounded, why=why, message=f"kept at {bounded}: {message}", pending=waits)
-    return _shrink(want, bounded, present.pending, window)
+    hardware = present.supply.hardware
+    return _shrink(want, bounded, present.pending, window, evacuated=hardware is not None and hardware.evacuate)
 
 
 def _remember(pending: PendingScaleDown | None, wanted: int, current: int) -> PendingScaleDown | None:
@@ -127,14 +141,17 @@ def _grow(want: Wanted, current: int) -> Settled:
     return Settled(replicas=want.replicas, why=want.why, message=want.message)
 
 
-def _shrink(want: Wanted, current: int, pending: PendingScaleDown | None, window: Window) -> Settled:
+def _shrink(
+    want: Wanted, current: int, pending: PendingScaleDown | None, window: Window, *, evacuated: bool
+) -> Settled:
+    """Where somebody wants everything off a class, nobody waits whether the demand comes back."""
     pending = PendingScaleDown(
         since=window.since(pending),
         replicas=min(current, max(want.replicas, pending.replicas if pending else 0)),
     )
     if pending.replicas == current:  # as many were wanted meanwhile: the window starts with what is wanted from now on
         pending = PendingScaleDown(since=window.now, replicas=want.replicas)
-    if (window.now - pending.since).total_seconds() < window.seconds:
+    if not evacuated and (window.now - pending.since).total_seconds() < window.seconds:
         message = f"down to {pending.replicas} when the demand stays low for {window.seconds:g} s"
         return Settled(replicas=current, why=Why.STABILISING, message=message, pending=pending)
     target = max(pending.replicas, current - max(1, current // 2))
@@ -142,25 +159,34 @@ def _shrink(want: Wanted, current: int, pending: PendingScaleDown | None, window
     return Settled(replicas=target, why=want.why, message=want.message, pending=pending)
 
 
-def _can_spare(present: Present, replicas: int, everyone: tuple[Present, ...], demand: Demand) -> bool:
+def _can_spare(
+    present: Present, replicas: int, everyone: tuple[Present, ...], demand: Demand, split: Mapping[str, float]
+) -> bool:
     """Whether what stays ready carries the demand (or anything at all is ready, when nothing is demanded)."""
     if present.supply.routable <= replicas:
         return True  # only replicas that carry nothing would go
-    return _carry(everyone, {present.supply.name: replicas}, demand.rps or 0.0)
+    return _carry(everyone, {present.supply.name: replicas}, demand.rps or 0.0, split)
 
 
-def carries(everyone: tuple[Present, ...], settled: Mapping[str, Settled], rps: float) -> bool:
+def carries(
+    everyone: tuple[Present, ...], settled: Mapping[str, Settled], rps: float, split: Mapping[str, float] = NOT_BY_HAND
+) -> bool:
     """Whether what is ready, stays, and is trusted carries so many requests per second."""
-    return _carry(everyone, {name: s.replicas for name, s in settled.items()}, rps)
+    return _carry(everyone, {name: s.replicas for name, s in settled.items()}, rps, split)
 
 
-def _carry(everyone: tuple[Present, ...], bounds: Mapping[str, int], rps: float) -> bool:
+def _carry(everyone: tuple[Present, ...], bounds: Mapping[str, int], rps: float, split: Mapping[str, float]) -> bool:
     stays = {p.supply.name: min(p.carrying, p.supply.target.max_replicas) for p in everyone}
     stays = {name: min(number, bounds.get(name, number)) for name, number in stays.items()}
-    return any(stays.values()) and sum(stays[p.supply.name] * p.supply.replica_rps for p in everyone) >= rps
+    carried_rps = {p.supply.name: stays[p.supply.name] * p.supply.replica_rps for p in everyone}
+    if split:
+        return all(stays.get(n, 0) > 0 and carried_rps[n] >= rps * part for n, part in split.items() if part > 0)
+    return any(stays.values()) and sum(carried_rps.values()) >= rps
 
 
-def _wait(present: Present, settled: Settled) -> Settled:
+def _wait(present: Present, settled: Settled, *, has_part: bool) -> Settled:
     message = f"down to {settled.replicas} as soon as what stays is ready and no other class is shrinking"
+    if has_part and not settled.replicas:
+        message = "its replicas stay while spec.traffic.weights gives it a part: take it out there"
     pending = settled.pending or (present.pending and replace(present.pending, replicas=settled.replicas))
     return Settled(replicas=present.bounded, why=Why.MAKE_BEFORE_BREAK, message=message, pending=pending)

@@ -160,7 +160,7 @@ def _assess(snapshot: Snapshot, health: Health, departures: Mapping[str, Departu
         placed=sum(p.ready or p.problem is None for p in placed),
         suspects=suspect_pods(snapshot, health, target.name),
         answering=len(answering),
-        leaving_on_request=sum(p.terminating for p in snapshot.pods if p.class_name == target.name),
+        leaving_on_request=sum(_leaves_on_request(p, serving) for p in snapshot.pods if p.class_name == target.name),
         staying=len(staying),
         staying_ready=sum(p.uid in answering for p in staying),
         suspicions=health.suspicions(pods),
@@ -170,6 +170,11 @@ def _assess(snapshot: Snapshot, health: Health, departures: Mapping[str, Departu
         unreadable=snapshot.unreadable_hardware.get(target.name, ""),
         reachable=not snapshot.gateways or target.name not in snapshot.unroutable,
     )
+
+
+def _leaves_on_request(pod: Pod, serving: set[str]) -> bool:
+    """What stays on record after its end, or on a node that is gone, left by nobody's wish."""
+    return pod.terminating and not pod.ended and pod.node in serving
 
 
 def _lead_seconds(pods: tuple[Pod, ...]) -> float:

@@ -80,7 +80,7 @@ def _stable_seconds(recovery: Recovery) -> float:
 
 
 def _follow(supply: Supply, snapshot: Snapshot) -> Recovery | None:
-    before = snapshot.memory.recoveries.get(supply.name)
+    before = _remembered(supply.name, snapshot)
     answered = snapshot.memory.ready.get(supply.name, 0)
     now = snapshot.now
     if _in_trouble(supply, snapshot, before, answered):
@@ -92,6 +92,12 @@ def _follow(supply: Supply, snapshot: Snapshot) -> Recovery | None:
         return replace(before, troubled=False, since=now)
     calm_seconds = (now - before.since).total_seconds() - _stable_seconds(before) - STEP_SECONDS * len(STEPS)
     return None if calm_seconds >= (FORGIVEN_AFTER_SECONDS if before.setbacks else 0.0) else before
+
+
+def _remembered(class_name: str, snapshot: Snapshot) -> Recovery | None:
+    """What the status remembers; a clock that went back does not prolong it."""
+    before = snapshot.memory.recoveries.get(class_name)
+    return replace(before, since=min(before.since, snapshot.now)) if before else None
 
 
 def _set_back(before: Recovery | None, supply: Supply, now: datetime) -> Recovery:

@@ -5,7 +5,9 @@ carry the demand. A split that somebody set by hand stands as it is.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from heteroserve.decide.manual import takes_hold
 from heteroserve.decide.picture import Picture
 from heteroserve.decide.retired import share_of_retired, unlisted
 from heteroserve.decide.stabilise import Settled
@@ -13,11 +15,27 @@ from heteroserve.decide.supply import Supply
 from heteroserve.decide.traffic import Share, is_overloaded, split_traffic
 
 
-def weigh(picture: Picture, wished: Mapping[str, Settled]) -> dict[str, int]:
-    """Weights of all classes, listed or not; `wished` replicas are those that stay."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Weights of all classes, listed or not. `kept`: they are those of the routes as they stand, for want of better."""
+
+    weights: Mapping[str, int]
+    kept: bool = False
+
+
+def weigh(picture: Picture, wished: Mapping[str, Settled]) -> Split:
+    """The split for now; `wished` replicas are those that stay."""
     snapshot = picture.snapshot
-    if snapshot.deployment.manual_weights:
-        return {**dict.fromkeys(unlisted(snapshot), 0), **snapshot.deployment.manual_weights}
+    by_hand = {**dict.fromkeys(unlisted(snapshot), 0), **snapshot.deployment.manual_weights}
+    if snapshot.deployment.manual_weights and takes_hold(picture):
+        return Split(weights=by_hand)
+    split = _by_capacity(picture, wished)
+    nobody = snapshot.deployment.manual_weights and not any(split.weights.values())
+    return Split(weights=by_hand) if nobody else split
+
+
+def _by_capacity(picture: Picture, wished: Mapping[str, Settled]) -> Split:
+    snapshot = picture.snapshot
     taking_part = (s for s in picture.supplies if s.reachable and (s.hardware or snapshot.replicas.get(s.name)))
     shares = [_share(picture, s, wished) for s in taking_part]
     ready_rps = sum(s.ready * s.replica_rps for s in shares)
@@ -30,7 +48,10 @@ def weigh(picture: Picture, wished: Mapping[str, Settled]) -> dict[str, int]:
     load_rps = (picture.last_known_rps or 0.0) * snapshot.deployment.scaling.target_utilisation
     overloaded = is_overloaded(tuple(shares), picture.routed, load_rps=load_rps)
     weights = split_traffic(tuple(shares), picture.routed, overloaded=overloaded)
-    return {**dict.fromkeys(unlisted(snapshot), 0), **weights}
+    return Split(
+        weights={**dict.fromkeys(unlisted(snapshot), 0), **weights},
+        kept=not any(s.ready or s.suspects for s in shares),
+    )
 
 
 def _share(picture: Picture, supply: Supply, wished: Mapping[str, Settled]) -> Share:

@@ -15,8 +15,8 @@ class Refusal:
 class Outcome:
     """Objects written or removed in this cycle (`Kind/name`), and what was not.
 
-    What is `refused` will be again until somebody changes something. What is `postponed` ended the cycle, and is tried
-    again by itself.
+    What is `refused` will be again until somebody changes something. What is `postponed` ended the cycle, but for the
+    routes, and is tried again by itself.
     """
 
     written: tuple[str, ...] = ()

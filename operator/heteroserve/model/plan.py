@@ -161,6 +161,11 @@ class ClassPlan:
         return sum(s.witnesses == (DRILL,) for s in self.suspicions)
 
     @property
+    def named(self) -> bool:
+        """Whether the routes name it: there is a Service to name."""
+        return self.reachable and (self.render or self.replicas > 0)
+
+    @property
     def ready_rps(self) -> float:
         """Requests per second that the ready replicas may carry within the objective."""
         return self.ready * self.replica_rps

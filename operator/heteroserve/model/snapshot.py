@@ -5,6 +5,7 @@ Invariants: frozen; no clock but `now`; nothing that is missing is represented b
 that a restarted operator decides as if it had never stopped.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -75,13 +76,16 @@ class NodeVitals:
 
     `lease_age_seconds`: since its kubelet renewed its Lease, by our own clock. `asked` of its pods our prober asks,
     `failing` of them do not answer. `bad_seconds`: for how long the node has been bad without a break (NotReady, Lease
-    expired, or every pod asked failing); `None` while it is not.
+    expired, or every pod asked failing); `None` while it is not. `silent_of`: the deployment (namespace/name) whose
+    pods alone are asked there, and all fail. `gone`: there is no such Node any more, and pods of ours were ready on it.
     """
 
     lease_age_seconds: float | None = None
     asked: int = 0
     failing: int = 0
     bad_seconds: float | None = None
+    silent_of: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +168,8 @@ class Memory:
     recoveries: Mapping[str, Recovery] = field(default_factory=dict)
     ready: Mapping[str, int] = field(default_factory=dict)
     """Replicas that answered, by class; no entry for a class that was not there."""
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """The shares of the traffic, by class."""
     decisions: tuple[DecisionRecord, ...] = ()
     conditions: tuple[ConditionState, ...] = ()
     demand_rps: float | None = None
@@ -237,6 +243,8 @@ class Snapshot:
     cluster: Cluster = Cluster()
     paused: str = ""
     """Why nothing may be changed in the whole fleet, if so."""
+    awake_seconds: float = math.inf
+    """For how long the operator has been deciding."""
 
     @property
     def gateways(self) -> tuple[GatewayRef, ...]:

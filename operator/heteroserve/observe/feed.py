@@ -1,14 +1,20 @@
 """From events to keys: keeps the store, and says whose reconcile an event is a reason for.
 
 An event carries a key, never data to decide from: decisions see the store, and a LIST repairs it twice a minute.
+
+Invariant: only what got worse is rung for as a failure, and only for whom it may have hit: those who stand on the node,
+or whose pod it is. All others, and all that is new or better, can wait for their turn.
 """
 
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
+from typing import Any
 
 from heteroserve import kube
 from heteroserve.kube import Kind, Kube, Object
 from heteroserve.model.deployment import Key
+from heteroserve.model.fleet import Node
+from heteroserve.model.snapshot import Pod
 from heteroserve.observe.store import Store, name_of, read
 from heteroserve.render.metadata import DEPLOYMENT_LABEL
 from heteroserve.wake import Call, Subject
@@ -26,11 +32,17 @@ class Feed:
 
     def event(self, kind: Kind, event_type: str | None, raw: Object) -> None:
         """One watch event."""
+        name = name_of(raw)
+        before = self._store.get(kind, name)
         learn = self._store.remove if event_type == "DELETED" else self._store.put
-        if learn(kind, raw):
-            call = Call.FAILURE if kind in {kube.NODE, kube.POD} else Call.CHANGE
-            for subject in self._concerned(kind, raw):
-                self._ring(subject, call)
+        if not learn(kind, raw):
+            return
+        worse = got_worse(before, self._store.get(kind, name))
+        if worse and kind is kube.NODE:
+            self.standing_on({name[1]}, Call.FAILURE)
+        call = Call.FAILURE if worse and kind is kube.POD else Call.CHANGE
+        for subject in self._concerned(kind, raw):
+            self._ring(subject, call)
 
     async def resync(self, api: Kube, kind: Kind) -> None:
         """Lists a kind anew and rings for what changed unnoticed. Raises `Retry` when the API server is away."""
@@ -47,11 +59,11 @@ class Feed:
         for subject in self.subjects():
             self._ring(subject, call)
 
-    def standing_on(self, nodes: Collection[str]) -> None:
+    def standing_on(self, nodes: Collection[str], call: Call) -> None:
         """Rings for every deployment with a pod on one of these nodes: something was found out about them."""
         for key in self._store.wishes():
             if any(pod.node in nodes for pod in self._store.pods(key)):
-                self._ring(subject_of(kube.INFERENCE_DEPLOYMENT, key.namespace, key.name), Call.FAILURE)
+                self._ring(subject_of(kube.INFERENCE_DEPLOYMENT, key.namespace, key.name), call)
 
     def subjects(self) -> list[Subject]:
         """Every object that is reconciled."""
@@ -68,6 +80,39 @@ class Feed:
             return self.subjects()  # a node or a hardware class may concern anybody
         owner = raw["metadata"].get("labels", {}).get(DEPLOYMENT_LABEL)
         return [subject_of(kube.INFERENCE_DEPLOYMENT, raw["metadata"]["namespace"], owner)] if owner else []
+
+
+def got_worse(before: Any, after: Any) -> bool:
+    """Whether a node or a pod may have failed, by the facts of before and after; `None`: it was or is not there."""
+    match before:
+        case Node():
+            return after is None or not _against(after) <= _against(before) or _has_fewer_devices(before, after)
+        case Pod():
+            return _serves(before) and not _serves(after)
+    return False
+
+
+def _against(node: Node) -> set[object]:
+    """All that is said against a node, by Kubernetes or people. Conditions may be anything: any class may mind them."""
+    flags = {
+        "NotReady": not node.ready,
+        "cordoned": node.cordoned,
+        "deleting": node.deleting,
+        "evacuate": node.evacuate,
+        "drill": node.drill_until is not None,
+    }
+    return {*(name for name, is_so in flags.items() if is_so), *node.taints, *node.true_conditions}
+
+
+def _has_fewer_devices(before: Node, after: Node) -> bool:
+    return any(after.allocatable.get(resource, 0) < number for resource, number in before.allocatable.items())
+
+
+def _serves(pod: Pod | None) -> bool:
+    """Whether Services lead to it, and rightly: what was taken out of the traffic before is missed by nobody."""
+    if pod is None or pod.mark.out_since is not None:
+        return False
+    return pod.ready and not pod.terminating and not pod.device_unhealthy
 
 
 def subject_of(kind: Kind, namespace: str, name: str) -> Subject:

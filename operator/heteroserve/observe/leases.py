@@ -22,6 +22,7 @@ from heteroserve.errors import HeteroserveError
 from heteroserve.kube import Kube, Object
 from heteroserve.observe.parse import parse_lease
 from heteroserve.telemetry import LOGGER
+from heteroserve.wake import Call
 
 NAMESPACE = "kube-node-lease"
 EVERY_SECONDS = 5.0
@@ -31,8 +32,8 @@ LONGEST_LEASE_SECONDS = 2 * LEASE_EXPIRED_SECONDS
 Renewal = tuple[str, tuple[datetime | None, int]]
 """A node, when it renewed by its own clock, and for how many seconds it then holds."""
 
-Ring = Callable[[frozenset[str]], None]
-"""Takes nodes whose Lease has expired, or is not expired any more."""
+Ring = Callable[[frozenset[str], Call], None]
+"""Takes nodes whose Lease has expired (that is a failure), or is not expired any more."""
 
 
 class Leases:
@@ -84,11 +85,11 @@ class Leases:
         self._set({})
 
     def _set(self, ages: dict[str, float]) -> None:
-        before, self._ages = _expired(self._ages), ages
-        changed = before ^ _expired(ages)
-        if changed:
-            self.crossings += 1
-            self._ring(changed)
+        before, after, self._ages = _expired(self._ages), _expired(ages), ages
+        self.crossings += before != after
+        for changed, call in ((after - before, Call.FAILURE), (before - after, Call.CHANGE)):
+            if changed:
+                self._ring(changed, call)
 
     def _complain(self, error: HeteroserveError) -> None:
         """Says once what is wrong, until something else is."""

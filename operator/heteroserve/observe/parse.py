@@ -106,7 +106,9 @@ def _unready_since(raw: Object, ready: Object) -> datetime | None:
 
 def _untouched_since(raw: Object, scheduled: Object) -> datetime | None:
     """The first thing that a kubelet says of a pod is when it began."""
-    if not _text(_part(raw, "spec"), "nodeName") or _part(raw, "status").get("startTime"):
+    status = _part(raw, "status")
+    begun = status.get("startTime") or status.get("containerStatuses") or _text(status, "phase") not in {"", "Pending"}
+    if begun or not _text(_part(raw, "spec"), "nodeName"):
         return None
     return parse_time(scheduled.get("lastTransitionTime"))
 

@@ -104,6 +104,7 @@ def parse_memory(raw: dict[str, Any]) -> Memory:
             if c.recovery
         },
         ready={c.name: c.ready for c in status.classes if c.ready is not None},
+        weights={c.name: c.weight for c in status.classes if c.weight is not None},
         decisions=tuple(
             DecisionRecord(
                 time=d.time, class_name=d.class_name, before=d.from_, after=d.to, reason=d.reason, message=d.message

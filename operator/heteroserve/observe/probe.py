@@ -9,26 +9,30 @@ at a stroke, and no pod that waits for longer than a second. After a first failu
 Invariants: what is remembered is of pods that exist; nobody is rung for but when a pod crosses the threshold, in either
 direction; whatever a question ends with, the next one is asked. A pod that nobody asks any more (Kubernetes itself
 calls it not ready) is no witness, but has to earn its trust again when it is back. Nor are the pods of a deployment of
-which none has ever answered: then it is we who do not reach them (the NetworkPolicy of an older version, say).
+which none has ever answered: then it is we who do not reach them (the NetworkPolicy of an older version, say). Nor is
+one that had no answer for us while we did not listen. Pods that carry a mark of ours are asked whoever else is: what
+was said of them before we started is not forgotten, and has to be heard again before it is taken back.
 """
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from heteroserve import kube, telemetry
 from heteroserve.decide.health import PROBES_FAILED
-from heteroserve.model.snapshot import Pod
+from heteroserve.model.deployment import Key
+from heteroserve.model.snapshot import Mark, Pod
 from heteroserve.observe.asker import Ask
-from heteroserve.observe.feed import Ring, subject_of
+from heteroserve.observe.feed import Ring, key_of, subject_of
 from heteroserve.observe.store import Name, Store
 from heteroserve.wake import Call, Subject
 
 EVERY_SECONDS = 1.0
 ALONE_PER_ROUND = 4
 MOST_ALONE = 100
-"""So many are asked that often; of more, the others are asked like everybody."""
+"""So many are asked that often, those with a mark first; of more, the others are asked like everybody."""
 AT_ONCE = 200
 """Questions under way. When more pods than that hang, everybody is asked less often."""
 
@@ -70,6 +74,7 @@ class Target:
     model: str
     subject: Subject
     class_name: str
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +88,7 @@ class Turn:
 
 def timetable(targets: list[Target]) -> list[Turn]:
     """A round, in order."""
-    often = frozenset(alone(targets)[:MOST_ALONE])
+    often = {target.uid for target in sorted(alone(targets), key=lambda t: not t.marked)[:MOST_ALONE]}
     turns: list[Turn] = []
     for place, target in enumerate(targets):
         first = EVERY_SECONDS * place / len(targets)
@@ -95,11 +100,11 @@ def timetable(targets: list[Target]) -> list[Turn]:
     return sorted(turns, key=lambda turn: turn.after_seconds)
 
 
-def alone(targets: list[Target]) -> list[str]:
-    """UIDs of those that are the only pod of their class, where the deployment has pods of another class as well."""
+def alone(targets: list[Target]) -> list[Target]:
+    """Those that are the only pod of their class, where the deployment has pods of another class as well."""
     of_class = Counter((t.subject, t.class_name) for t in targets)
     of_deployment = Counter(t.subject for t in targets)
-    return [t.uid for t in targets if of_class[t.subject, t.class_name] == 1 < of_deployment[t.subject]]
+    return [t for t in targets if of_class[t.subject, t.class_name] == 1 < of_deployment[t.subject]]
 
 
 @dataclass(slots=True)
@@ -107,9 +112,18 @@ class Record:
     """What we know of a pod that was asked. `asked` says whether it still is; `heard`, whether it ever came to that."""
 
     node: str
+    owner: Key
     asked: bool = True
     heard: bool = False
     streak: Streak = field(default_factory=Streak)
+
+
+class Heard(NamedTuple):
+    """What the pods on a node say: how many are asked, how many of them fail, and whose those are that are asked."""
+
+    asked: int
+    failing: int
+    owners: frozenset[Key] = frozenset()
 
 
 class Prober:
@@ -130,11 +144,16 @@ class Prober:
         record = self._records.get(uid)
         return record.streak.failures if record and record.asked and record.heard else None
 
-    def by_node(self) -> dict[str, tuple[int, int]]:
-        """How many pods are asked and how many of them fail, of nodes with any."""
-        asked = Counter(r.node for r in self._records.values() if r.asked)
-        failing = Counter(r.node for r in self._records.values() if r.asked and r.streak.failing)
-        return {node: (number, failing[node]) for node, number in asked.items()}
+    def by_node(self) -> dict[str, Heard]:
+        """Of nodes with any pod that is asked."""
+        on_node = defaultdict[str, list[Record]](list)
+        for record in self._records.values():
+            if record.asked:
+                on_node[record.node].append(record)
+        return {
+            node: Heard(len(there), sum(r.streak.failing for r in there), frozenset(r.owner for r in there))
+            for node, there in on_node.items()
+        }
 
     async def run(self, ask: Ask) -> None:
         """Asks until cancelled."""
@@ -173,6 +192,7 @@ class Prober:
                             model=wish.deployment.model.name,
                             subject=subject,
                             class_name=pod.class_name,
+                            marked=pod.mark != Mark(),
                         )
                     )
         self._reached &= subjects
@@ -185,28 +205,32 @@ class Prober:
         for record in self._records.values():
             record.asked = False
         for target in targets:
-            self._records.setdefault(target.uid, Record(target.node)).asked = True
+            self._records.setdefault(target.uid, Record(target.node, key_of(target.subject))).asked = True
 
     def _is_to_be_asked(self, pod: Pod) -> bool:
-        """Kubernetes calls it ready; or did so, and says now only that it has lost the node."""
+        """Kubernetes calls it ready; or did so, and says now only that it has lost the node.
+
+        It did if it was asked before, or carries a mark: that may be of a time before we started.
+        """
         if pod.terminating or not pod.uid:
             return False
         node = self._store.get(kube.NODE, ("", pod.node or ""))
-        return pod.ready or (pod.uid in self._records and (node is None or not node.ready))
+        was_ready = pod.uid in self._records or pod.mark != Mark()
+        return pod.ready or (was_ready and (node is None or not node.ready))
 
     async def _probe(self, ask: Ask, turn: Turn) -> None:
         """One question, and after a first failure another."""
         again = True
         while again and self._is_current(turn.target):
             answered = await self._ask(ask, turn.target)
-            again = self._hear(turn, answered=answered) == 1
+            again = answered is not None and self._hear(turn, answered=answered) == 1
 
     def _is_current(self, target: Target) -> bool:
         """Whether the pod is still there and to be asked: that may have changed since the second began."""
         pod = self._store.get(kube.POD, target.pod)
         return pod is not None and pod.uid == target.uid and self._is_to_be_asked(pod)
 
-    async def _ask(self, ask: Ask, target: Target) -> bool:
+    async def _ask(self, ask: Ask, target: Target) -> bool | None:
         started = time.monotonic()
         try:
             answered = await ask(target.address, target.model)
@@ -216,7 +240,7 @@ class Prober:
                 telemetry.LOGGER.exception("a probe failed in an unknown way; said once")
             self._surprised = True
         telemetry.PROBE_SECONDS.observe(time.monotonic() - started)
-        telemetry.PROBE_FAILURES.inc(not answered)
+        telemetry.PROBE_FAILURES.inc(answered is False)
         return answered
 
     def _hear(self, turn: Turn, *, answered: bool) -> int:
@@ -234,5 +258,5 @@ class Prober:
             self.crossings += 1
             says = "a pod answers again" if answered else "a pod does not answer"
             telemetry.LOGGER.warning(says, extra={"pod": "/".join(target.pod), "node": target.node})
-            self._ring(target.subject, Call.FAILURE)
+            self._ring(target.subject, Call.CHANGE if answered else Call.FAILURE)
         return record.streak.failures

@@ -40,6 +40,7 @@ class Observer:
             hardware=self._store.hardware(),
             nodes=self._store.nodes(),
             pods=pods,
+            awake_seconds=self._vitals.awake_seconds(),
             probes=self._vitals.of_pods(pods),
             vitals=self._vitals.of_nodes(),
             in_flight=in_flight_of(samples, key, pods),
@@ -74,11 +75,10 @@ class Observer:
         return self._taken[1]
 
     def pods_by_node(self) -> dict[str, list[tuple[Key, Pod]]]:
-        """All pods of ours by the node that they stand on, and whose they are."""
+        """All pods of ours by the node that they stand on (those that wait for one: by no name), and whose they are."""
         found: dict[str, list[tuple[Key, Pod]]] = defaultdict(list)
         for owner, pod in self._store.everybodys_pods():
-            if pod.node:
-                found[pod.node].append((owner, pod))
+            found[pod.node or ""].append((owner, pod))
         return found
 
     def _own(self, kind: kube.Kind, wish: Wish) -> list[kube.Object]:

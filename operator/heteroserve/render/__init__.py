@@ -1,8 +1,8 @@
 """render: Plan in, manifests out, in the order in which they must be written. Pure.
 
 One kind per file, one `build_*` each; a new owned object is a new file and a line here. The order is part of the
-contract: what a route names must exist before the route, the traffic leaves a class before its replicas do, and it
-waits for nothing else, for a write that is put off ends the cycle. No pod is made before the policy that shields it.
+contract: what a route names must exist before the route, the traffic leaves a class before its replicas do, and no pod
+is made before the policy that shields it. `act/carry_out.py` puts routes that need none of the rest before all of it.
 """
 
 from heteroserve.model.plan import ClassPlan, Plan

@@ -59,7 +59,7 @@ def _route(
             "weight": routed[c.name],
         }
         for c in sorted(plan.classes, key=lambda c: c.name)
-        if c.reachable and (c.render or c.replicas > 0)
+        if c.named
     ]
     hostnames = {"hostnames": list(deployment.hostnames)} if deployment.hostnames else {}
     return {

@@ -4,6 +4,7 @@ Reasons are those of the conditions and decisions themselves: one word finds con
 """
 
 from heteroserve.act.events import Announcement
+from heteroserve.decide.explain import ACTING, subject
 from heteroserve.model.snapshot import ConditionState, DecisionRecord
 from heteroserve.status.conditions import BAD_WHEN
 
@@ -30,8 +31,9 @@ def announcements_for(
 
 
 def _decision(decision: DecisionRecord) -> Announcement:
-    subject = decision.class_name or "traffic"
-    message = f"{subject}: {decision.before} -> {decision.after}: {decision.message}"
+    name, matter = subject(decision)
+    who = "operator" if matter == ACTING else name or "traffic"
+    message = f"{who}: {decision.before} -> {decision.after}: {decision.message}"
     return Announcement(warning=False, reason=decision.reason, action="Decide", message=message)
 
 

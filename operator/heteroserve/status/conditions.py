@@ -11,6 +11,7 @@ from heteroserve.decide.supply import HUNG_AFTER_SECONDS
 from heteroserve.model.deployment import ClaimSource, ConfigMapSource, ImageSource, ModelSource
 from heteroserve.model.plan import ClassPlan, Why, describe
 from heteroserve.model.snapshot import Pod, PodProblem, Snapshot
+from heteroserve.status.traffic import traffic_ready
 from heteroserve.status.view import Verdict, View
 
 SLOW_START_SECONDS = 20.0
@@ -39,7 +40,7 @@ def _stalled(view: View) -> Verdict:
 
 
 def _ready(view: View) -> Verdict:
-    traffic = _traffic_ready(view)
+    traffic = traffic_ready(view)
     if view.ready == 0:
         return _why_nothing_is_ready(view)
     if traffic.status != "True":
@@ -83,9 +84,8 @@ def _reconciling(view: View) -> Verdict:
 
 
 def _held(view: View) -> Verdict:
-    why = "spec.paused is true" if view.snapshot.deployment.paused else view.snapshot.paused
-    if why:
-        return Verdict(status="False", reason=Why.PAUSED, message=f"{why}: nothing is changed")
+    if view.paused:
+        return Verdict(status="False", reason=Why.PAUSED, message=f"{view.paused}: nothing is changed")
     return Verdict(status="False", reason=Why.DOUBT, message="nothing is changed while our own view is in doubt")
 
 
@@ -129,14 +129,22 @@ def _starts_slowly(pod: Pod, snapshot: Snapshot) -> bool:
 
 
 def _capacity_available(view: View) -> Verdict:
-    planned = sum(c.usable * c.replica_rps for c in view.plan.classes)
-    uncovered = planned < (view.plan.demand.rps or 0.0)
+    wanting = _wanting(view)
     short = [c for c in view.plan.classes if c.limit in CLASS_PROBLEMS or _lacks_devices(c)]
-    short += [c for c in view.plan.classes if uncovered and c.limit in BOUNDS and c not in short]
+    short += [c for c in view.plan.classes if c.name in wanting and c.limit in BOUNDS and c not in short]
     if short:
         message = "; ".join(f"{c.name}: {c.limit_message}" for c in short)
         return Verdict(status="False", reason=str(short[0].limit), message=message)
     return Verdict(status="True", reason="CapacityCovers", message="the classes can carry the demand")
+
+
+def _wanting(view: View) -> set[str]:
+    """The classes that should have more: all while they do not cover the demand; by hand each for its own part."""
+    rps = view.plan.demand.rps or 0.0
+    planned_rps = {c.name: c.usable * c.replica_rps for c in view.plan.classes}
+    if view.parts:
+        return {name for name, part in view.parts.items() if planned_rps[name] < rps * part}
+    return set(planned_rps) if sum(planned_rps.values()) < rps else set()
 
 
 def _lacks_devices(plan: ClassPlan) -> bool:
@@ -153,29 +161,6 @@ def _metrics_available(view: View) -> Verdict:
         reason=demand.reason,
         message=demand.message if demand.rps is not None else f"{demand.message}; nothing is scaled down meanwhile",
     )
-
-
-def _traffic_ready(view: View) -> Verdict:
-    snapshot = view.snapshot
-    name = snapshot.deployment.key.name
-    if not (snapshot.deployment.gateways or snapshot.cluster.default_gateway):
-        return Verdict(status="True", reason="ServiceOnly", message=f"no Gateway is named: use the Service {name}")
-    if not snapshot.cluster.gateway_api:
-        message = f"the Gateway API is not installed: only the Service {name} reaches the model"
-        return Verdict(status="False", reason="GatewayApiMissing", message=message)
-    if snapshot.route is None or snapshot.route.accepted is None:
-        return Verdict(status="Unknown", reason="RoutePending", message="no Gateway has looked at the route yet")
-    if not snapshot.route.accepted:
-        return Verdict(status="False", reason="RouteRefused", message=snapshot.route.message)
-    if not sum(c.weight for c in view.plan.classes):
-        return Verdict(status="Unknown", reason=Why.NOT_READY, message="no class can be sent traffic yet")
-    if not snapshot.cluster.envoy_gateway:
-        message = (
-            "the Gateway routes to the ready classes; without Envoy Gateway there are no active health checks, "
-            "no ejection and no retries across classes"
-        )
-        return Verdict(status="True", reason="RouteAcceptedUnprotected", message=message)
-    return Verdict(status="True", reason="RouteAccepted", message="the Gateway routes to the ready classes")
 
 
 def _degraded(view: View) -> Verdict:
@@ -218,7 +203,7 @@ CONDITIONS: tuple[tuple[str, Callable[[View], Verdict]], ...] = (
     ("ModelReady", _model_ready),
     ("CapacityAvailable", _capacity_available),
     ("MetricsAvailable", _metrics_available),
-    ("TrafficReady", _traffic_ready),
+    ("TrafficReady", traffic_ready),
     ("Degraded", _degraded),
 )
 """Every condition of an InferenceDeployment, in the order in which they are shown."""

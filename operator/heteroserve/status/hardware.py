@@ -36,7 +36,8 @@ class HardwareView:
     nodes: tuple[Node, ...]
     taken: Mapping[str, Mapping[str, int]]
     pods: Mapping[str, Sequence[tuple[Key, Pod]]]
-    """The pods on each node and whose they are, of all classes, those that leave included."""
+    """The pods on each node and whose they are, of all classes, those that leave included; under no name, those that
+    wait for a node."""
     conditions: tuple[ConditionState, ...]
 
 
@@ -84,10 +85,9 @@ def _evacuated(view: HardwareView, members: list[Node]) -> Verdict:
     wanted = sorted((n for n in members if n.evacuate or view.hardware.evacuate), key=lambda n: n.name)
     if not (wanted or view.hardware.evacuate):
         return Verdict(status="False", reason="NotAsked", message="nothing of it is to be evacuated")
-    left = {n.name: told for n in wanted if (told := _left_on(n, view))}
+    left = [f"{n.name}: {told}" for n in wanted if (told := _left_on(n, view))] + _waiting(view)
     if left:
-        message = "; ".join(f"{name}: {told}" for name, told in left.items())
-        return Verdict(status="False", reason="ReplicasLeft", message=message)
+        return Verdict(status="False", reason="ReplicasLeft", message="; ".join(left))
     names = ", ".join(n.name for n in wanted)
     message = f"safe: no replica is left on {names}" if names else "safe: it has no nodes"
     return Verdict(status="True", reason="NothingLeft", message=message)
@@ -96,9 +96,21 @@ def _evacuated(view: HardwareView, members: list[Node]) -> Verdict:
 def _left_on(node: Node, view: HardwareView) -> str:
     """Whose replicas stand there: of all classes where the node is wanted, of this one where only the class is."""
     there = view.pods.get(node.name, ())
-    counts = (not pod.ended and (node.evacuate or pod.class_name == view.hardware.name) for _, pod in there)
-    found = Counter(str(key) for (key, _), counted in zip(there, counts, strict=True) if counted)
-    return ", ".join(f"{number} of {key}" for key, number in sorted(found.items()))
+    found = _by_owner(there, lambda pod: node.evacuate or pod.class_name == view.hardware.name)
+    return ", ".join(f"{number} of {key}" for key, number in found)
+
+
+def _waiting(view: HardwareView) -> list[str]:
+    """Whose replicas may still come: the label keeps the scheduler off a node, and not off a class."""
+    if not view.hardware.evacuate:
+        return []
+    found = _by_owner(view.pods.get("", ()), lambda pod: pod.class_name == view.hardware.name)
+    return [f"{number} of {key} {'waits' if number == 1 else 'wait'} for a node" for key, number in found]
+
+
+def _by_owner(pods: Sequence[tuple[Key, Pod]], counts: Callable[[Pod], bool]) -> list[tuple[str, int]]:
+    """How many of them are whose; what has ended and stays on record is nobody's."""
+    return sorted(Counter(str(key) for key, pod in pods if not pod.ended and counts(pod)).items())
 
 
 def _sum(nodes: list[Node], resource: str | None, number: Callable[[Node, str], int]) -> int | None:

@@ -26,6 +26,19 @@ class View:
         return sum(c.ready for c in self.plan.classes)
 
     @property
+    def paused(self) -> str:
+        """Who wishes that nothing is changed; empty if nobody does."""
+        return "spec.paused is true" if self.snapshot.deployment.paused else self.snapshot.paused
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """By class: the part of the demand that a split by hand gives to those that can be reached, together 1."""
+        weights, known = self.snapshot.deployment.manual_weights, self.snapshot.hardware
+        given = {c.name: weights.get(c.name, 0) for c in self.plan.classes if c.name in known and c.reachable}
+        total = sum(given.values())
+        return {name: weight / total for name, weight in given.items() if weight > 0}
+
+    @property
     def problems(self) -> tuple[Pod, ...]:
         """Pods that do not serve, with what is known of why. Why a lost one is silent, its witnesses tell."""
         lost = {s.pod for c in self.plan.classes for s in c.suspicions if s.lost}
