@@ -21,6 +21,7 @@ WATCHED = (
     kube.POD,
     kube.DEPLOYMENT,
     kube.HTTP_ROUTE,
+    kube.GRPC_ROUTE,
 )
 """What must be known at once. The rest of what we own is repaired by the LIST twice a minute."""
 
