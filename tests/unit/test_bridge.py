@@ -131,6 +131,11 @@ LOANS = {
     "nothing where no route leads": Loan(wanted={"gpu": 1}, cpu=replace(CPU, reachable=False)),
     "nothing where it is too slow for the objective": Loan(wanted={"gpu": 1}, cpu=replace(CPU, replica_rps=0.0)),
     "nothing of a class that is not known": Loan(wanted={"gpu": 1}, cpu=replace(CPU, hardware=None)),
+    "nor what comes beyond it": Loan(
+        wanted={"cpu": 1, "gpu": 1},
+        cpu=replace(CPU, replica_rps=5e-324),
+        gpu=replace(GPU, lead_seconds=10.0, replica_rps=1e9),
+    ),
     "no demand is too large to be counted": Loan(
         wanted={"gpu": 10}, cpu=replace(CPU, replica_rps=5e-324), demand=builders.demand(1e9), want_extra=30
     ),

@@ -63,7 +63,7 @@ def lend(
     coming = {s.name: max(0, s.effective(wanted[s.name].replicas) - routable[s.name]) for s in soon}
     missing_rps = short_rps - sum(coming[s.name] * s.replica_rps for s in known if s.name in coming)
     most = float(fastest.target.max_replicas)  # no demand is too large to be counted
-    missing = math.ceil(min(most, missing_rps / fastest.replica_rps) - 1e-9)
+    missing = math.ceil(min(most, max(0.0, missing_rps / fastest.replica_rps)) - 1e-9)
     extra = _affordable(fastest, wanted, supplies, missing, budget_per_hour)
     if extra <= 0:
         return dict(wanted)
