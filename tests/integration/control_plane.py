@@ -190,6 +190,7 @@ def controller_manager(plane: ControlPlane, controllers: Sequence[str] = ("*",))
         "kubeconfig": plane.kubeconfig,
         "controllers": ",".join(controllers),
         "leader-elect": "false",
+        "node-monitor-grace-period": "1h",  # no kubelet speaks for a test's nodes
         "secure-port": 0,
         "service-account-private-key-file": plane.key,
         "root-ca-file": plane.certificate,
