@@ -1,8 +1,9 @@
 """The queue that everything wakes: keyed, coalescing, with pauses that grow with failures.
 
 Invariants: a key is worked on by one worker at a time; waking it meanwhile runs it once more afterwards; failures of
-one key delay nobody else; what failed in the cluster is taken before what could be better, and stays so until it was
-worked on with success. Only news ends the pause after a failed reconcile before its time: a routine call does not.
+one key delay nobody else; what failed in the cluster is taken before what could be better. What could not be mended is
+tried again in turn with the usual, so that neither starves the other. Only news ends the pause after a failed reconcile
+before its time: a routine call does not.
 """
 
 import asyncio
@@ -43,11 +44,13 @@ class Wake:
 
     def __init__(self) -> None:
         self._urgent: OrderedDict[Subject, None] = OrderedDict()
+        self._retries: OrderedDict[Subject, None] = OrderedDict()
         self._usual: OrderedDict[Subject, None] = OrderedDict()
         self._running: set[Subject] = set()
         self._again: dict[Subject, Call] = {}
         self._unmended: set[Subject] = set()
         """Taken as failures, and not worked on with success since."""
+        self._retried_last = False
         self._failures: dict[Subject, int] = {}
         self._timers: dict[Subject, asyncio.TimerHandle] = {}
         self._filled = asyncio.Event()
@@ -59,11 +62,12 @@ class Wake:
             return
         if call is Call.ROUTINE and self._pauses(subject):
             return
-        if call is Call.FAILURE or subject in self._unmended:
+        if call is Call.FAILURE:
             self._usual.pop(subject, None)
+            self._retries.pop(subject, None)
             self._urgent[subject] = None
         elif subject not in self._urgent:
-            self._usual[subject] = None
+            (self._retries if subject in self._unmended else self._usual)[subject] = None
         self._filled.set()
 
     def add_after(self, subject: Subject, seconds: float) -> None:
@@ -75,14 +79,15 @@ class Wake:
 
     async def get(self, *, urgent_only: bool = False) -> Subject:
         """The next subject, those of failures first; the caller owes a `done` or `failed`."""
-        while not self._urgent and (urgent_only or not self._usual):
+        while not self._urgent and (urgent_only or not (self._usual or self._retries)):
             self._filled.clear()
             await self._filled.wait()
         if self._urgent:
             subject, _ = self._urgent.popitem(last=False)
             self._unmended.add(subject)
         else:
-            subject, _ = self._usual.popitem(last=False)
+            self._retried_last = bool(self._retries) and not (self._retried_last and self._usual)
+            subject, _ = (self._retries if self._retried_last else self._usual).popitem(last=False)
         self._running.add(subject)
         return subject
 

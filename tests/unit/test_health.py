@@ -124,7 +124,11 @@ HEARD = {
     "nor a whole class": Heard(failed=9, others_failed=9, want=(State.SUSPECT, PROBE)),
     "a pod that its kubelet calls ready for long answers there: we do not reach it": Heard(failed=20, vitals=FRESH),
     "not so before its kubelet must have noticed": Heard(failed=19, vitals=FRESH, want=(State.SUSPECT, PROBE)),
-    "nor where nobody knows of the kubelet": Heard(failed=99, want=(State.SUSPECT, PROBE)),
+    "nor for long where nobody knows of the kubelet": Heard(failed=59, want=(State.SUSPECT, PROBE)),
+    "but when Kubernetes must have noticed that the node is dead, and calls it ready": Heard(failed=60),
+    "and not when it does not": Heard(
+        node=builders.node("cpu-0", ready=False), failed=60, want=(State.DEAD, (Witness.PROBE, Witness.NODE))
+    ),
     "nor where the kubelet is gone as well": Heard(
         failed=99, vitals=EXPIRED, want=(State.DEAD, (Witness.PROBE, Witness.LEASE))
     ),
@@ -135,7 +139,7 @@ HEARD = {
         failed=2, others_failed=2, ejected=2, want=(State.DEAD, (Witness.PROBE, Witness.GATEWAY))
     ),
     "where nobody answers at all it is rather us who do not hear": Heard(
-        others=(), failed=99, heard=False, want=(State.SUSPECT, PROBE)
+        others=(), failed=59, heard=False, want=(State.SUSPECT, PROBE)
     ),
     "an expired Lease is believed whoever answers us": Heard(
         others=(), failed=None, vitals=EXPIRED, heard=False, want=(State.DEAD, LEASE)

@@ -22,7 +22,7 @@ from heteroserve.decide.compensate import as_routed
 from heteroserve.decide.demand import FRESH
 from heteroserve.decide.explain import record_changes
 from heteroserve.decide.hold import as_it_is
-from heteroserve.decide.manual import carries_by_hand, parts, size_by_hand
+from heteroserve.decide.manual import carries_by_hand, parts, size_by_hand, takes_hold
 from heteroserve.decide.marks import new_marks
 from heteroserve.decide.picture import Picture, take
 from heteroserve.decide.retired import plan_retired, unlisted
@@ -73,18 +73,25 @@ def _size(picture: Picture) -> dict[str, Wanted]:
     """
     snapshot, demand = picture.snapshot, picture.demand
     supplies = without_the_late(picture.supplies, snapshot, demand)
-    wanted = _size_for(snapshot, supplies, demand.rps or 0.0)
-    if not snapshot.deployment.manual_weights:
+    wanted = _size_for(picture, supplies, demand.rps or 0.0)
+    if not (snapshot.deployment.manual_weights and takes_hold(picture)):
         wanted = lend(wanted, supplies, demand, snapshot.deployment.scaling.budget_per_hour)
     if demand.rps is not None or snapshot.memory.demand_rps is None:
         return wanted
-    remembered = _size_for(snapshot, supplies, snapshot.memory.demand_rps)
+    remembered = _size_for(picture, supplies, snapshot.memory.demand_rps)
     return {name: want if name in snapshot.replicas else remembered[name] for name, want in wanted.items()}
 
 
-def _size_for(snapshot: Snapshot, supplies: tuple[Supply, ...], rps: float) -> dict[str, Wanted]:
-    budget, by_hand = snapshot.deployment.scaling.budget_per_hour, snapshot.deployment.manual_weights
-    return size_by_hand(supplies, rps, budget, by_hand) if by_hand else size(supplies, rps, budget)
+def _size_for(picture: Picture, supplies: tuple[Supply, ...], rps: float) -> dict[str, Wanted]:
+    """While a split by hand waits, the traffic follows the capacity, and both have to be served."""
+    deployment = picture.snapshot.deployment
+    budget, by_hand = deployment.scaling.budget_per_hour, deployment.manual_weights
+    if not by_hand:
+        return size(supplies, rps, budget)
+    wanted = size_by_hand(supplies, rps, budget, by_hand)
+    if takes_hold(picture):
+        return wanted
+    return {n: max(wanted[n], other, key=lambda w: w.replicas) for n, other in size(supplies, rps, budget).items()}
 
 
 def _wish(picture: Picture, wanted: dict[str, Wanted]) -> dict[str, Settled]:

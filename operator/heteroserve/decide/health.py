@@ -30,8 +30,10 @@ PROBES_FAILED_ALONE = 5
 PROBES_OUTVOTED = 20
 """In a row: a kubelet that lives and asks the same would have called the pod not ready long before. So it answers
 there, and it is only we who do not reach it."""
+PROBES_OUTVOTED_UNHEARD = 60
+"""The same where nothing is known of the node's Lease: longer than Kubernetes takes to call a dead node NotReady."""
 OUTVOTED_SECONDS = 30.0
-"""As long as that takes."""
+"""As long as the former takes."""
 
 HEARING_SECONDS = 10.0
 """Until an operator that has just started has heard of everybody."""
@@ -142,10 +144,14 @@ def assess_health(snapshot: Snapshot) -> Health:
         node.name: _against_node(node, snapshot.vitals.get(node.name), untouched=node.name in untouched)
         for node in snapshot.nodes
     }
-    silent = sum(_is_silent(pod, snapshot) for pod in snapshot.pods)
-    ejected = snapshot.gateway_ejected >= max(1, silent)  # it does not say which ones
+    ready = {node.name for node in snapshot.nodes if node.ready}
+    silent = {pod.uid for pod in snapshot.pods if _is_silent(pod, snapshot, on_ready_node=pod.node in ready)}
+    ejected = snapshot.gateway_ejected >= max(1, len(silent))  # it does not say which ones
     nodes = {name: _judge(witnesses) for name, witnesses in against_nodes.items()}
-    pods = {pod.uid: _judge(_against_pod(pod, against_nodes, snapshot, ejected=ejected)) for pod in snapshot.pods}
+    pods = {
+        pod.uid: _judge(_against_pod(pod, against_nodes, snapshot, silent=pod.uid in silent, ejected=ejected))
+        for pod in snapshot.pods
+    }
     doubt = _doubt(snapshot)
     if doubt:
         return Health(pods=_acquit(pods), nodes=_acquit(nodes), doubt=doubt)
@@ -173,12 +179,15 @@ def _is_fresh(vitals: NodeVitals | None) -> bool:
     )
 
 
-def _is_silent(pod: Pod, snapshot: Snapshot) -> bool:
+def _is_silent(pod: Pod, snapshot: Snapshot, *, on_ready_node: bool) -> bool:
     """Whether our probes speak against it: it is ready by its own account, and nobody knows better that it answers."""
     failed = snapshot.probes.get(pod.uid)
     if failed is None or failed < PROBES_FAILED or not pod.ready or pod.terminating:
         return False
-    return not (failed >= PROBES_OUTVOTED and _is_fresh(snapshot.vitals.get(pod.node or "")))
+    vitals = snapshot.vitals.get(pod.node or "")
+    known = vitals is not None and vitals.lease_age_seconds is not None
+    outvoted = _is_fresh(vitals) if known else on_ready_node
+    return not (outvoted and failed >= (PROBES_OUTVOTED if known else PROBES_OUTVOTED_UNHEARD))
 
 
 def is_unheard(pod: Pod, snapshot: Snapshot) -> bool:
@@ -187,14 +196,15 @@ def is_unheard(pod: Pod, snapshot: Snapshot) -> bool:
     return fresh and pod.ready and pod.mark.out_since is not None and pod.uid not in snapshot.probes
 
 
-def _against_pod(pod: Pod, against_nodes: Mapping[str, Witnesses], snapshot: Snapshot, *, ejected: bool) -> Witnesses:
+def _against_pod(
+    pod: Pod, against_nodes: Mapping[str, Witnesses], snapshot: Snapshot, *, silent: bool, ejected: bool
+) -> Witnesses:
     """A pod that starts or ends fails its probes rightly: only of a ready one do they say anything.
 
     For one that no kubelet has begun with its neighbours speak: their silence counts against it.
     """
     node = against_nodes.get(pod.node or "", ())
     failed = snapshot.probes.get(pod.uid)
-    silent = _is_silent(pod, snapshot)
     untouched = _is_untouched(pod, snapshot.now)
     witnesses = _speaking(
         {

@@ -9,7 +9,9 @@ place of.
 from collections.abc import Collection, Mapping
 
 from heteroserve.decide.health import State, Witness, is_unheard
+from heteroserve.decide.manual import parts
 from heteroserve.decide.picture import Picture
+from heteroserve.decide.supply import answering_pods
 from heteroserve.decide.trust import share
 from heteroserve.model.plan import PodMark
 from heteroserve.model.snapshot import Mark, Pod, Snapshot
@@ -22,40 +24,59 @@ def new_marks(
 
     `going` pods are on their way out; they and others are the `first` to go.
     """
-    snapshot = picture.snapshot
+    snapshot, stay = picture.snapshot, _staying(picture, going)
     # who has no part in the traffic answers nothing in anybody's place
-    others_answer = any(s.routable and weights.get(s.name, 0) > 0 for s in picture.supplies)
-    listed = {c.name for c in snapshot.deployment.classes}
+    others_answer = any(stay[s.name] and weights.get(s.name, 0) > 0 for s in picture.supplies)
     found = []
     for pod in snapshot.pods:
-        if pod.class_name not in listed or pod.terminating:
+        if pod.class_name not in stay or pod.terminating:
             continue
-        out = pod.uid in going or (others_answer and _is_better_left_out(pod, picture))
+        out = others_answer and (pod.uid in going or _is_better_left_out(pod, picture, stay))
         mark = _mark(pod, snapshot, out=out, goes_first=pod.uid in first)
         if mark != pod.mark:
             found.append(PodMark(pod=pod.name, uid=pod.uid, mark=mark))
     return tuple(found)
 
 
-def _is_better_left_out(pod: Pod, picture: Picture) -> bool:
+def _staying(picture: Picture, going: Collection[str]) -> dict[str, int]:
+    """How many of each listed class are trusted, in the traffic, and are to stay there."""
+    snapshot, health = picture.snapshot, picture.health
+    pods = {s.name: answering_pods(snapshot, health, s.name) if s.reachable else () for s in picture.supplies}
+    return {name: sum(p.mark.out_since is None and p.uid not in going for p in there) for name, there in pods.items()}
+
+
+def _is_better_left_out(pod: Pod, picture: Picture, stay: Mapping[str, int]) -> bool:
     """Whether others should answer in its place: it is not trusted, or was not and has to earn that.
 
     Our own prober alone takes nobody out whom the others cannot replace: the gateway has checks of its own.
     """
     verdict = picture.health.pods[pod.uid]
     if not verdict.healthy:
-        departure = picture.departing.get(pod.uid)
         doubtful = verdict.state is State.SUSPECT and verdict.witnesses == (Witness.PROBE,)
-        return not doubtful or (departure is not None and departure.lost) or _is_carried(picture)
+        return not doubtful or _is_given_up(pod, picture, stay) or _is_carried(pod, picture, stay)
     if pod.mark.out_since is None:
         return False
-    return is_unheard(pod, picture.snapshot) or (_earns_trust(pod, picture) and _is_carried(picture))
+    return is_unheard(pod, picture.snapshot) or (_earns_trust(pod, picture) and _is_carried(pod, picture, stay))
 
 
-def _is_carried(picture: Picture) -> bool:
-    """Whether those that are trusted carry the demand without it, at full use, as far as that is known."""
-    at_full_use = picture.snapshot.deployment.scaling.target_utilisation
-    return picture.demand.rps is None or picture.ready_rps >= picture.demand.rps * at_full_use
+def _is_given_up(pod: Pod, picture: Picture, stay: Mapping[str, int]) -> bool:
+    """Whether it is being replaced as lost; by hand, only another of its class answers in its place."""
+    departure = picture.departing.get(pod.uid)
+    part = parts(picture.supplies, picture.snapshot.deployment.manual_weights)
+    return departure is not None and departure.lost and (pod.class_name not in part or stay[pod.class_name] > 0)
+
+
+def _is_carried(pod: Pod, picture: Picture, stay: Mapping[str, int]) -> bool:
+    """Whether those that stay carry the last known demand without it, at full use; by hand, those of its class."""
+    rps = picture.last_known_rps
+    if rps is None:
+        return False
+    needed_rps = rps * picture.snapshot.deployment.scaling.target_utilisation
+    part = parts(picture.supplies, picture.snapshot.deployment.manual_weights)
+    carried_rps = {s.name: stay[s.name] * s.replica_rps for s in picture.supplies}
+    if pod.class_name in part:
+        return stay[pod.class_name] > 0 and carried_rps[pod.class_name] >= needed_rps * part[pod.class_name]
+    return bool(part) or sum(carried_rps.values()) >= needed_rps
 
 
 def _earns_trust(pod: Pod, picture: Picture) -> bool:

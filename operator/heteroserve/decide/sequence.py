@@ -130,6 +130,7 @@ def _choose(name: str, wanted: int, current: int, picture: Picture) -> list[Pod]
             p.uid in answering,
             p.uid not in departing,
             not p.mark.goes_first,
+            p.mark.out_since is None,
             -crowded[p.node],
             p.name,
         )
