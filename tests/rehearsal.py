@@ -207,7 +207,13 @@ class Stage(fakes.FakeCluster):
         asked = [p for p in self.pods.values() if p.node == name and p.ready and not p.terminating]
         dead = (self.now - self.died[name]).total_seconds() if name in self.died else None
         failing = sum(dead is not None or p.name in self.silent for p in asked)
-        return NodeVitals(lease_age_seconds=dead or 0.0, asked=len(asked), failing=failing, bad_seconds=dead)
+        return NodeVitals(
+            lease_age_seconds=dead or 0.0,
+            renewed_seconds=dead or 0.0,
+            asked=len(asked),
+            failing=failing,
+            bad_seconds=dead,
+        )
 
 
 def _serves(pod: Pod) -> bool:

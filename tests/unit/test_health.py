@@ -12,7 +12,7 @@ FINE = (State.HEALTHY, ())
 PROBE, LEASE, NODE, DRILL = (Witness.PROBE,), (Witness.LEASE,), (Witness.NODE,), (Witness.DRILL,)
 KUBELET = (Witness.KUBELET,)
 SILENT = NodeVitals(asked=1, failing=1)
-FRESH = NodeVitals(lease_age_seconds=19.5)
+FRESH = NodeVitals(renewed_seconds=30.0)
 POD, PLACE = builders.pod("cpu-a"), builders.node("cpu-0")
 OTHER = builders.pod("cpu-b", node="cpu-1")
 """Another pod of the class, which answers."""
@@ -124,10 +124,11 @@ HEARD = {
     "nor a whole class": Heard(failed=9, others_failed=9, want=(State.SUSPECT, PROBE)),
     "a pod that its kubelet calls ready for long answers there: we do not reach it": Heard(failed=20, vitals=FRESH),
     "not so before its kubelet must have noticed": Heard(failed=19, vitals=FRESH, want=(State.SUSPECT, PROBE)),
-    "nor for long where nobody knows of the kubelet": Heard(failed=59, want=(State.SUSPECT, PROBE)),
-    "but when Kubernetes must have noticed that the node is dead, and calls it ready": Heard(failed=60),
-    "and not when it does not": Heard(
-        node=builders.node("cpu-0", ready=False), failed=60, want=(State.DEAD, (Witness.PROBE, Witness.NODE))
+    "nor where nobody saw the kubelet": Heard(
+        failed=99, vitals=NodeVitals(lease_age_seconds=3.0), want=(State.SUSPECT, PROBE)
+    ),
+    "nor where it was seen too long ago": Heard(
+        failed=99, vitals=NodeVitals(renewed_seconds=30.1), want=(State.SUSPECT, PROBE)
     ),
     "nor where the kubelet is gone as well": Heard(
         failed=99, vitals=EXPIRED, want=(State.DEAD, (Witness.PROBE, Witness.LEASE))
@@ -139,7 +140,7 @@ HEARD = {
         failed=2, others_failed=2, ejected=2, want=(State.DEAD, (Witness.PROBE, Witness.GATEWAY))
     ),
     "where nobody answers at all it is rather us who do not hear": Heard(
-        others=(), failed=59, heard=False, want=(State.SUSPECT, PROBE)
+        others=(), failed=99, heard=False, want=(State.SUSPECT, PROBE)
     ),
     "an expired Lease is believed whoever answers us": Heard(
         others=(), failed=None, vitals=EXPIRED, heard=False, want=(State.DEAD, LEASE)
@@ -218,10 +219,10 @@ SEEN = {
     "its Lease expired": Seen(vitals=EXPIRED, want=(State.SUSPECT, LEASE)),
     "a Lease without a sensible age says nothing": Seen(vitals=NodeVitals(lease_age_seconds=float("nan"))),
     "none of its pods answers us for long, and its kubelet lives": Seen(
-        vitals=NodeVitals(asked=3, failing=3, lease_age_seconds=5.0, bad_seconds=31.0)
+        vitals=NodeVitals(asked=3, failing=3, renewed_seconds=5.0, bad_seconds=31.0)
     ),
     "and not for so long": Seen(
-        vitals=NodeVitals(asked=3, failing=3, lease_age_seconds=5.0, bad_seconds=30.0), want=(State.SUSPECT, PROBE)
+        vitals=NodeVitals(asked=3, failing=3, renewed_seconds=5.0, bad_seconds=30.0), want=(State.SUSPECT, PROBE)
     ),
     "it is not ready": Seen(node=builders.node("cpu-0", ready=False), want=(State.SUSPECT, NODE)),
     "its kubelet does not begin with a pod": Seen(pods=(untouched(11),), want=(State.SUSPECT, KUBELET)),

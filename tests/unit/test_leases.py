@@ -214,3 +214,30 @@ def test_what_is_wrong_is_said_once(case: tuple[Api, list[str]], caplog: pytest.
     api, want = case
     ages_while(api, 60)
     assert [vars(record)["cause"] for record in caplog.records] == want
+
+
+# listings, and how long ago n0 renewed by what we saw, five seconds after the last
+SEEN: dict[str, tuple[tuple[Listing, ...], float | None]] = {
+    "the first look shows nothing": (((0, fleet(0)),), None),
+    "nor does a Lease that stays": (((0, fleet(0)), (5, fleet(0))), None),
+    "it renewed between two looks": (((0, fleet(0)), (5, fleet(3))), 10),
+    "and not since": (((0, fleet(0)), (5, fleet(3)), (10, fleet(3)), (15, fleet(3))), 20),
+    "and again": (((0, fleet(0)), (5, fleet(3)), (10, fleet(3)), (15, fleet(13))), 10),
+    "no failed listing takes that away": (((0, fleet(0)), (5, fleet(3)), (10, None), (15, fleet(3))), 20),
+    "what renewed at some time of a long outage may have done so at its beginning": (
+        ((0, fleet(0)), (5, None), (60, fleet(3))),
+        65,
+    ),
+}
+
+
+@builders.table(SEEN)
+def test_how_long_ago_a_node_renewed_by_what_we_saw(case: tuple[tuple[Listing, ...], float | None]) -> None:
+    listings, want = case
+    leases = Leases(lambda *_: None)
+    for seconds, listed in listings:
+        if listed is None:
+            leases.forget()
+        else:
+            leases.learn([read(raw) for raw in listed], START + seconds, WALL + timedelta(seconds=seconds))
+    assert leases.renewed_seconds("n0", START + listings[-1][0] + 5) == want

@@ -28,6 +28,7 @@ class World:
     store: Store = field(default_factory=Store)
     seconds: float = 100.0
     ages: dict[str, float] = field(default_factory=dict)
+    renewed: dict[str, float] = field(default_factory=dict)
     heard: dict[str, tuple[int, int]] = field(default_factory=dict)
     owners: tuple[Key, ...] = (Key(namespace="demo", name="digits"), Key(namespace="demo", name="other"))
     """Whose pods are asked."""
@@ -49,6 +50,9 @@ class World:
 
     def age(self, node: str) -> float | None:
         return self.ages.get(node)
+
+    def renewed_seconds(self, node: str, now: float) -> float | None:
+        return self.renewed.get(node)
 
     def failures(self, uid: str) -> int | None:
         return self.failed.get(uid)
@@ -164,6 +168,11 @@ def test_a_node_that_is_gone_while_pods_on_it_are_ready_is_told_for_a_minute() -
     assert world.vitals.of_nodes() == {"a": NodeVitals(bad_seconds=60.0, gone=True)}
     world.seconds += 1
     assert world.vitals.of_nodes() == {}
+
+
+def test_when_a_kubelet_was_seen_is_told_as_it_is() -> None:
+    world = World(renewed={"a": 7.0})
+    assert {name: v.renewed_seconds for name, v in world.vitals.of_nodes().items()} == {"a": 7.0, "b": None}
 
 
 def test_we_are_awake_since_somebody_first_asked() -> None:

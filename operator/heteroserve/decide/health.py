@@ -30,10 +30,11 @@ PROBES_FAILED_ALONE = 5
 PROBES_OUTVOTED = 20
 """In a row: a kubelet that lives and asks the same would have called the pod not ready long before. So it answers
 there, and it is only we who do not reach it."""
-PROBES_OUTVOTED_UNHEARD = 60
-"""The same where nothing is known of the node's Lease: longer than Kubernetes takes to call a dead node NotReady."""
 OUTVOTED_SECONDS = 30.0
-"""As long as the former takes."""
+"""As long as that takes."""
+
+ALIVE_SECONDS = 30.0
+"""A kubelet that we saw renew its Lease so short a time ago is there: it does every 10 s, and we list every 5 s."""
 
 HEARING_SECONDS = 10.0
 """Until an operator that has just started has heard of everybody."""
@@ -144,8 +145,7 @@ def assess_health(snapshot: Snapshot) -> Health:
         node.name: _against_node(node, snapshot.vitals.get(node.name), untouched=node.name in untouched)
         for node in snapshot.nodes
     }
-    ready = {node.name for node in snapshot.nodes if node.ready}
-    silent = {pod.uid for pod in snapshot.pods if _is_silent(pod, snapshot, on_ready_node=pod.node in ready)}
+    silent = {pod.uid for pod in snapshot.pods if _is_silent(pod, snapshot)}
     ejected = snapshot.gateway_ejected >= max(1, len(silent))  # it does not say which ones
     nodes = {name: _judge(witnesses) for name, witnesses in against_nodes.items()}
     pods = {
@@ -160,7 +160,7 @@ def assess_health(snapshot: Snapshot) -> Health:
 
 def _against_node(node: Node, vitals: NodeVitals | None, *, untouched: bool) -> Witnesses:
     known = vitals or NodeVitals()
-    outvoted = node.ready and _is_fresh(known) and (known.bad_seconds or 0.0) > OUTVOTED_SECONDS
+    outvoted = node.ready and _is_alive(known) and (known.bad_seconds or 0.0) > OUTVOTED_SECONDS
     heard = {
         Witness.PROBE: 0 < known.asked <= known.failing and not outvoted,
         Witness.LEASE: known.lease_age_seconds is not None and known.lease_age_seconds > LEASE_EXPIRED_SECONDS,
@@ -170,24 +170,18 @@ def _against_node(node: Node, vitals: NodeVitals | None, *, untouched: bool) -> 
     return _speaking(heard)
 
 
-def _is_fresh(vitals: NodeVitals | None) -> bool:
-    """Whether the node's kubelet is known to be there."""
-    return (
-        vitals is not None
-        and vitals.lease_age_seconds is not None
-        and (0 <= vitals.lease_age_seconds <= LEASE_EXPIRED_SECONDS)
-    )
+def _is_alive(vitals: NodeVitals | None) -> bool:
+    """Whether the node's kubelet was seen to be there. What is not known says nothing."""
+    seconds = vitals.renewed_seconds if vitals else None
+    return seconds is not None and 0 <= seconds <= ALIVE_SECONDS
 
 
-def _is_silent(pod: Pod, snapshot: Snapshot, *, on_ready_node: bool) -> bool:
+def _is_silent(pod: Pod, snapshot: Snapshot) -> bool:
     """Whether our probes speak against it: it is ready by its own account, and nobody knows better that it answers."""
     failed = snapshot.probes.get(pod.uid)
     if failed is None or failed < PROBES_FAILED or not pod.ready or pod.terminating:
         return False
-    vitals = snapshot.vitals.get(pod.node or "")
-    known = vitals is not None and vitals.lease_age_seconds is not None
-    outvoted = _is_fresh(vitals) if known else on_ready_node
-    return not (outvoted and failed >= (PROBES_OUTVOTED if known else PROBES_OUTVOTED_UNHEARD))
+    return not (failed >= PROBES_OUTVOTED and _is_alive(snapshot.vitals.get(pod.node or "")))
 
 
 def is_unheard(pod: Pod, snapshot: Snapshot) -> bool:

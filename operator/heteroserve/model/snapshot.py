@@ -74,13 +74,15 @@ class Pod:
 class NodeVitals:
     """What we found out about a node ourselves, over the pods of all deployments.
 
-    `lease_age_seconds`: since its kubelet renewed its Lease, by our own clock. `asked` of its pods our prober asks,
+    `lease_age_seconds`: since its kubelet renewed its Lease, by our own clock. `renewed_seconds`: since we last saw it
+    do so; no guess is made at the start or after a failed listing. `asked` of its pods our prober asks,
     `failing` of them do not answer. `bad_seconds`: for how long the node has been bad without a break (NotReady, Lease
     expired, or every pod asked failing); `None` while it is not. `silent_of`: the deployment (namespace/name) whose
     pods alone are asked there, and all fail. `gone`: there is no such Node any more, and pods of ours were ready on it.
     """
 
     lease_age_seconds: float | None = None
+    renewed_seconds: float | None = None
     asked: int = 0
     failing: int = 0
     bad_seconds: float | None = None

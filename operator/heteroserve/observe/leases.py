@@ -44,6 +44,9 @@ class Leases:
         self._seen: dict[str, tuple[datetime, float]] = {}
         """By node: the time in the Lease, and when it was written, by our clock."""
         self._ages: dict[str, float] = {}
+        self._changed: dict[str, tuple[datetime, float | None]] = {}
+        """By node: the time in the Lease, and since when it may have it. No failed listing takes that away."""
+        self._listed_at: float | None = None
         self._starting = True
         self._complaint = ""
         self.crossings = 0
@@ -52,6 +55,11 @@ class Leases:
     def age(self, node: str) -> float | None:
         """For how long a node had not renewed at the last listing; `None` when nobody knows."""
         return self._ages.get(node)
+
+    def renewed_seconds(self, node: str, now: float) -> float | None:
+        """How long ago a node renewed at the earliest, of what we saw change; `None` when we saw nothing."""
+        _, at = self._changed.get(node, (None, None))
+        return None if at is None else now - at
 
     async def run(self, api: Kube) -> None:
         """Lists until cancelled."""
@@ -77,7 +85,14 @@ class Leases:
             node: seen if (seen := self._seen.get(node)) and seen[0] == time else (time, now - first.get(node, 0.0))
             for node, time in renewed.items()
         }
+        self._changed = {node: self._when_changed(node, time) for node, time in renewed.items()}
+        self._listed_at = now
         self._set({node: now - since for node, (_, since) in self._seen.items()})
+
+    def _when_changed(self, node: str, time: datetime) -> tuple[datetime, float | None]:
+        """It happened after the last listing that went well, however long ago that was."""
+        before, at = self._changed.get(node, (time, None))
+        return time, at if before == time else self._listed_at
 
     def forget(self) -> None:
         """A listing failed: nothing is known."""

@@ -64,6 +64,7 @@ class Vitals:
                 since[node.name] = self._since.get(node.name, now - self._bad_before(node))
             found[node.name] = NodeVitals(
                 lease_age_seconds=age,
+                renewed_seconds=self._leases.renewed_seconds(node.name, now),
                 asked=said.asked,
                 failing=said.failing,
                 bad_seconds=now - since[node.name] if node.name in since else None,
