@@ -22,14 +22,14 @@ from heteroserve.decide.compensate import as_routed
 from heteroserve.decide.demand import FRESH
 from heteroserve.decide.explain import record_changes
 from heteroserve.decide.hold import as_it_is
-from heteroserve.decide.manual import carries_by_hand, parts, size_by_hand, takes_hold
+from heteroserve.decide.manual import size_by_hand, takes_hold
 from heteroserve.decide.marks import new_marks
 from heteroserve.decide.picture import Picture, take
-from heteroserve.decide.retired import plan_retired, unlisted
+from heteroserve.decide.retired import kept_retired, plan_retired
 from heteroserve.decide.sequence import Step, drain_before_removal
 from heteroserve.decide.sizing import Wanted, size
 from heteroserve.decide.stabilise import Present, Settled, Window, carries, stabilise
-from heteroserve.decide.supply import Supply, ready_pods, suspect_pods
+from heteroserve.decide.supply import Supply
 from heteroserve.decide.weigh import weigh
 from heteroserve.model.plan import LIMITS, ClassPlan, Plan, Why
 from heteroserve.model.snapshot import Snapshot
@@ -43,17 +43,20 @@ def decide(snapshot: Snapshot) -> Plan:
     picture = take(snapshot)
     if snapshot.deployment.paused or snapshot.paused or picture.health.doubt:
         return as_it_is(picture)
-    wanted = _size(picture)
+    by_hand = takes_hold(picture)
+    wanted = _size(picture, by_hand=by_hand)
     wished = _wish(picture, wanted)
     steps = {name: drain_before_removal(name, wish, picture) for name, wish in wished.items()}
     going = frozenset[str]().union(*(step.going for step in steps.values()))
     replaced = (in_place_of(name, wish, snapshot, picture.departing) for name, wish in wished.items())
     first = going.union(*replaced, *(step.first for step in steps.values()))
-    split = weigh(picture, wished)
+    split = weigh(picture, wished, by_hand=by_hand)
     weights = dict(split.weights)
     routed = weights if split.kept else as_routed(snapshot, weights)
     classes = tuple(_plan_class(s, picture, wanted[s.name], steps.get(s.name), weights) for s in picture.supplies)
-    classes += tuple(plan_retired(name, snapshot, picture.health, weights[name]) for name in _retired(picture, weights))
+    classes += tuple(
+        plan_retired(name, snapshot, picture.health, weights[name]) for name in kept_retired(picture, weights)
+    )
     draining = any(c.why is Why.DRAINING or c.retired for c in classes)
     marks = new_marks(picture, weights, going=going, first=first)
     return Plan(
@@ -66,39 +69,38 @@ def decide(snapshot: Snapshot) -> Plan:
     )
 
 
-def _size(picture: Picture) -> dict[str, Wanted]:
+def _size(picture: Picture, *, by_hand: bool) -> dict[str, Wanted]:
     """The sizing for the demand; without any figure, for none: stabilising then keeps what is there.
 
     What is not there any more (somebody deleted a Deployment) is then sized for the last demand that was known.
     """
     snapshot, demand = picture.snapshot, picture.demand
     supplies = without_the_late(picture.supplies, snapshot, demand)
-    wanted = _size_for(picture, supplies, demand.rps or 0.0)
-    if not (snapshot.deployment.manual_weights and takes_hold(picture)):
+    wanted = _size_for(picture, supplies, demand.rps or 0.0, by_hand=by_hand)
+    if not by_hand:
         wanted = lend(wanted, supplies, demand, snapshot.deployment.scaling.budget_per_hour)
     if demand.rps is not None or snapshot.memory.demand_rps is None:
         return wanted
-    remembered = _size_for(picture, supplies, snapshot.memory.demand_rps)
+    remembered = _size_for(picture, supplies, snapshot.memory.demand_rps, by_hand=by_hand)
     return {name: want if name in snapshot.replicas else remembered[name] for name, want in wanted.items()}
 
 
-def _size_for(picture: Picture, supplies: tuple[Supply, ...], rps: float) -> dict[str, Wanted]:
+def _size_for(picture: Picture, supplies: tuple[Supply, ...], rps: float, *, by_hand: bool) -> dict[str, Wanted]:
     """While a split by hand waits, the traffic follows the capacity, and both have to be served."""
     deployment = picture.snapshot.deployment
-    budget, by_hand = deployment.scaling.budget_per_hour, deployment.manual_weights
-    if not by_hand:
-        return size(supplies, rps, budget)
-    wanted = size_by_hand(supplies, rps, budget, by_hand)
-    if takes_hold(picture):
-        return wanted
-    return {n: max(wanted[n], other, key=lambda w: w.replicas) for n, other in size(supplies, rps, budget).items()}
+    budget, weights = deployment.scaling.budget_per_hour, deployment.manual_weights
+    by_parts = size_by_hand(supplies, rps, budget, weights) if weights else {}
+    if by_hand:
+        return by_parts
+    by_price = size(supplies, rps, budget)
+    return {name: max(by_parts.get(name, want), want, key=lambda w: w.replicas) for name, want in by_price.items()}
 
 
 def _wish(picture: Picture, wanted: dict[str, Wanted]) -> dict[str, Settled]:
     """The replicas of each known class as far as this cycle may go, with those in place of others."""
     present = tuple(_present(s, picture) for s in picture.supplies if s.hardware)
     concern = picture.health.first_concern(picture.snapshot.pods)
-    split = parts(picture.supplies, picture.snapshot.deployment.manual_weights)
+    split = picture.parts
     stable = stabilise(wanted, present, picture.demand, _window(picture.snapshot), concern=concern, split=split)
     demand = picture.demand
     # a figure that may be too low takes nothing away
@@ -150,30 +152,3 @@ def _plan_class(
         departures=supply.departures,
         recovery=picture.trusts[supply.name].recovery,
     )
-
-
-def _retired(picture: Picture, weights: dict[str, int]) -> list[str]:
-    """Classes taken out of the spec that still carry traffic, by our wish or by the route, or will when trusted."""
-    snapshot, routed = picture.snapshot, picture.programmed
-    needed = _needs_the_retired(picture)
-    return [
-        name
-        for name in unlisted(snapshot)
-        if weights[name] > 0 or routed.get(name, 0) > 0 or (needed and _may_help(name, picture))
-    ]
-
-
-def _needs_the_retired(picture: Picture) -> bool:
-    """Whether those that are listed do not carry the demand, as far as that is known."""
-    rps = picture.demand.rps
-    if rps is None:
-        return True
-    by_hand = picture.snapshot.deployment.manual_weights
-    return not carries_by_hand(picture, rps) if by_hand else picture.ready_rps < rps
-
-
-def _may_help(name: str, picture: Picture) -> bool:
-    """A split by hand may be changed again: what answers is kept although it has no part in it."""
-    by_hand = picture.snapshot.deployment.manual_weights
-    answering = ready_pods(picture.snapshot, picture.health, name) if by_hand else 0
-    return answering + suspect_pods(picture.snapshot, picture.health, name) > 0

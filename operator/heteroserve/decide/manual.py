@@ -8,18 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from heteroserve.decide.picture import Picture
-from heteroserve.decide.retired import unlisted
+from heteroserve.decide.picture import Picture, nameable, parts_by_hand
 from heteroserve.decide.sizing import Wanted, size
 from heteroserve.decide.supply import Supply, ready_pods
 from heteroserve.model.plan import Why
-
-
-def parts(supplies: tuple[Supply, ...], weights: Mapping[str, int]) -> dict[str, float]:
-    """Each class's part of the traffic, together 1: a route names only classes that can be reached."""
-    named = {s.name: weights[s.name] for s in supplies if weights.get(s.name) and s.hardware and s.reachable}
-    total = sum(named.values())
-    return {name: weight / total for name, weight in named.items()}
 
 
 def size_by_hand(
@@ -27,7 +19,7 @@ def size_by_hand(
 ) -> dict[str, Wanted]:
     """Replicas by class, each for its own part of `rps`; the largest is the first to draw on the budget."""
     wanted: dict[str, Wanted] = {}
-    part = parts(supplies, weights)
+    part = parts_by_hand(weights, nameable(supplies))
     floors = {s.name: s.price * s.least for s in supplies if s.hardware}
     # what is kept whatever the demand is paid for first, whose turn it ever is
     left = None if budget_per_hour is None else budget_per_hour - sum(floors.values(), Decimal(0))
@@ -43,16 +35,10 @@ def size_by_hand(
 
 
 def takes_hold(picture: Picture) -> bool:
-    """Whether the split by hand is in force already, leaves no part unanswered, or has no alternative."""
-    part = parts(picture.supplies, picture.snapshot.deployment.manual_weights)
+    """Whether there is a split by hand, and it is in force, leaves no part unanswered, or has no alternative."""
+    snapshot, part = picture.snapshot, picture.parts
     routed = {name for name, weight in picture.routed.items() if weight > 0}
     answering = {s.name for s in picture.supplies if s.ready}
-    answering |= {n for n in unlisted(picture.snapshot) if ready_pods(picture.snapshot, picture.health, n)}
+    answering |= {name for name in snapshot.replicas if ready_pods(snapshot, picture.health, name)}
     named = bool(part) and (routed == part.keys() or answering >= part.keys())
-    return named or not answering
-
-
-def carries_by_hand(picture: Picture, rps: float) -> bool:
-    """Whether each class that has a part carries it with what is ready."""
-    part = parts(picture.supplies, picture.snapshot.deployment.manual_weights)
-    return all(s.ready * s.replica_rps >= rps * part.get(s.name, 0.0) for s in picture.supplies)
+    return bool(snapshot.deployment.manual_weights) and (named or not answering)

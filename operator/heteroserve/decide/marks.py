@@ -9,7 +9,6 @@ place of.
 from collections.abc import Collection, Mapping
 
 from heteroserve.decide.health import State, Witness, is_unheard
-from heteroserve.decide.manual import parts
 from heteroserve.decide.picture import Picture
 from heteroserve.decide.supply import answering_pods
 from heteroserve.decide.trust import share
@@ -62,8 +61,9 @@ def _is_better_left_out(pod: Pod, picture: Picture, stay: Mapping[str, int]) -> 
 def _is_given_up(pod: Pod, picture: Picture, stay: Mapping[str, int]) -> bool:
     """Whether it is being replaced as lost; by hand, only another of its class answers in its place."""
     departure = picture.departing.get(pod.uid)
-    part = parts(picture.supplies, picture.snapshot.deployment.manual_weights)
-    return departure is not None and departure.lost and (pod.class_name not in part or stay[pod.class_name] > 0)
+    return (
+        departure is not None and departure.lost and (pod.class_name not in picture.parts or stay[pod.class_name] > 0)
+    )
 
 
 def _is_carried(pod: Pod, picture: Picture, stay: Mapping[str, int]) -> bool:
@@ -72,7 +72,7 @@ def _is_carried(pod: Pod, picture: Picture, stay: Mapping[str, int]) -> bool:
     if rps is None:
         return False
     needed_rps = rps * picture.snapshot.deployment.scaling.target_utilisation
-    part = parts(picture.supplies, picture.snapshot.deployment.manual_weights)
+    part = picture.parts
     carried_rps = {s.name: stay[s.name] * s.replica_rps for s in picture.supplies}
     if pod.class_name in part:
         return stay[pod.class_name] > 0 and carried_rps[pod.class_name] >= needed_rps * part[pod.class_name]

@@ -1,6 +1,6 @@
 """The picture: what the assessing steps made of a snapshot, for the deciding ones. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from heteroserve.decide.demand import estimate_demand
@@ -22,6 +22,11 @@ class Picture:
     supplies: tuple[Supply, ...]
     demand: Demand
     trusts: Mapping[str, Trust]
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Each class's part of the traffic by a split that somebody set by hand; empty where nobody did."""
+        return parts_by_hand(self.snapshot.deployment.manual_weights, nameable(self.supplies))
 
     @property
     def ready_rps(self) -> float:
@@ -66,3 +71,15 @@ def take(snapshot: Snapshot) -> Picture:
 def last_known_rps(snapshot: Snapshot, demand: Demand) -> float | None:
     """The demand, or the last one that was known."""
     return demand.rps if demand.rps is not None else snapshot.memory.demand_rps
+
+
+def nameable(supplies: Iterable[Supply]) -> list[str]:
+    """The classes that a route can name."""
+    return [s.name for s in supplies if s.hardware and s.reachable]
+
+
+def parts_by_hand(weights: Mapping[str, int], named: Iterable[str]) -> dict[str, float]:
+    """Of the classes that a route can name those with a weight, and their parts, together 1."""
+    given = {name: weight for name in named if (weight := weights.get(name, 0)) > 0}
+    total = sum(given.values())
+    return {name: weight / total for name, weight in given.items()}

@@ -7,7 +7,6 @@ carry the demand. A split that somebody set by hand stands as it is.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from heteroserve.decide.manual import takes_hold
 from heteroserve.decide.picture import Picture
 from heteroserve.decide.retired import share_of_retired, unlisted
 from heteroserve.decide.stabilise import Settled
@@ -23,15 +22,13 @@ class Split:
     kept: bool = False
 
 
-def weigh(picture: Picture, wished: Mapping[str, Settled]) -> Split:
-    """The split for now; `wished` replicas are those that stay."""
+def weigh(picture: Picture, wished: Mapping[str, Settled], *, by_hand: bool) -> Split:
+    """The split for now; `wished` replicas are those that stay. `by_hand`: what somebody set by hand holds."""
     snapshot = picture.snapshot
-    by_hand = {**dict.fromkeys(unlisted(snapshot), 0), **snapshot.deployment.manual_weights}
-    if snapshot.deployment.manual_weights and takes_hold(picture):
-        return Split(weights=by_hand)
-    split = _by_capacity(picture, wished)
-    nobody = snapshot.deployment.manual_weights and not any(split.weights.values())
-    return Split(weights=by_hand) if nobody else split
+    split = None if by_hand else _by_capacity(picture, wished)
+    if split and (any(split.weights.values()) or not snapshot.deployment.manual_weights):
+        return split
+    return Split(weights={**dict.fromkeys(unlisted(snapshot), 0), **snapshot.deployment.manual_weights})
 
 
 def _by_capacity(picture: Picture, wished: Mapping[str, Settled]) -> Split:

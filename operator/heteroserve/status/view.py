@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from heteroserve.decide.picture import parts_by_hand
 from heteroserve.decide.supply import problem_of
 from heteroserve.model.outcome import Outcome
 from heteroserve.model.plan import Plan
@@ -33,10 +34,9 @@ class View:
     @property
     def parts(self) -> dict[str, float]:
         """By class: the part of the demand that a split by hand gives to those that can be reached, together 1."""
-        weights, known = self.snapshot.deployment.manual_weights, self.snapshot.hardware
-        given = {c.name: weights.get(c.name, 0) for c in self.plan.classes if c.name in known and c.reachable}
-        total = sum(given.values())
-        return {name: weight / total for name, weight in given.items() if weight > 0}
+        known = self.snapshot.hardware
+        named = (c.name for c in self.plan.classes if c.name in known and c.reachable)
+        return parts_by_hand(self.snapshot.deployment.manual_weights, named)
 
     @property
     def problems(self) -> tuple[Pod, ...]:
