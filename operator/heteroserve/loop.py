@@ -10,6 +10,7 @@ Fail static: when the API server or Prometheus is away, nothing is written and t
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from heteroserve import kube, telemetry
@@ -68,7 +69,7 @@ class Loop:
         self._leases = Leases(self.feed.standing_on)
         self._vitals = Vitals(self._store, self._prober, self._leases, time.monotonic, lambda: datetime.now(UTC))
         self._observer = Observer(self._store, settings.cluster(), self._vitals)
-        self._controls = Controls(settings.namespace, lambda: self.feed.everybody(Call.CHANGE))
+        self._controls = Controls(settings.namespace, lambda: self.feed.everybody(Call.CHANGE), self._end_pauses)
         self._writer = Writer(api, self._store)
         self._prometheus = Prometheus(
             settings.prometheus_url,
@@ -78,6 +79,8 @@ class Loop:
         )
         self._samples = FleetSamples()
         self._listed = asyncio.Event()
+        self._back = asyncio.Event()
+        """Set once, when the API server answers again; then there is another one."""
         self._started_at: float | None = None
         self._tried_at: dict[Kind, float] = {}
         self._tried: set[Kind] = set()
@@ -187,7 +190,10 @@ class Loop:
             self._tried.add(kind)
             if self._tried.issuperset(kube.OBSERVED) and self._resynced_at.keys() >= NEEDED:
                 self._listed.set()
-            await asyncio.sleep(pause_seconds(failures) or self._settings.resync_seconds)
+            with suppress(TimeoutError):
+                pause = pause_seconds(failures) or self._settings.resync_seconds
+                await asyncio.wait_for(self._back.wait(), pause)
+                failures = 0
 
     async def _resync(self, kind: Kind, pause: float) -> bool:
         """Whether it could be listed; else what was known of it stays."""
@@ -202,6 +208,12 @@ class Loop:
             return False
         self._resynced_at[kind] = time.monotonic()
         return True
+
+    def _end_pauses(self) -> None:
+        """The API server is back: its absence is no reason to wait any longer, and watches may be deaf for a while."""
+        self._back.set()
+        self._back = asyncio.Event()
+        self._wake.end_pauses()
 
     async def _tick_forever(self) -> None:
         while True:

@@ -3,7 +3,7 @@
 Invariants: a key is worked on by one worker at a time; waking it meanwhile runs it once more afterwards; failures of
 one key delay nobody else; what failed in the cluster is taken before what could be better. What could not be mended is
 tried again in turn with the usual, so that neither starves the other. Only news ends the pause after a failed reconcile
-before its time: a routine call does not.
+before its time: a routine call does not. That the API server is back is news for everybody.
 """
 
 import asyncio
@@ -104,6 +104,14 @@ class Wake:
         self.add_after(subject, pause)
         self._leave(subject)
         return pause
+
+    def end_pauses(self) -> None:
+        """What they were put off for is over: all that failed is tried now, and if it fails again it pauses shortly."""
+        pausing = [subject for subject in self._timers if subject in self._failures]
+        self._failures.clear()
+        for subject in pausing:
+            self._timers.pop(subject).cancel()
+            self.add(subject)
 
     def _pauses(self, subject: Subject) -> bool:
         """Whether it waits out a failure. A timer without one is only an appointment."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import builders
 from heteroserve.decide.compensate import OVERPROVISIONING, as_routed
+from heteroserve.model.plan import PodMark
 from heteroserve.model.snapshot import Cluster, Mark, Pod, Snapshot
 
 
@@ -45,6 +46,11 @@ class Case:
     pods: list[Pod]
     want: dict[str, int]
     cluster: Cluster = field(default_factory=Cluster)
+    marks: tuple[PodMark, ...] = ()
+
+
+def told(pod: Pod, *, out: bool) -> PodMark:
+    return PodMark(pod=pod.name, uid=pod.uid, mark=Mark(out_since=builders.NOW if out else None))
 
 
 EVEN = {"cpu": 50, "gpu": 50}
@@ -76,6 +82,18 @@ CASES = {
         want={"cpu": 50, "gpu": 50},
         cluster=Cluster(envoy_gateway=False),
     ),
+    "a silent one that is taken out now counts no more": Case(
+        shares=EVEN,
+        pods=(pods := some("cpu", 1, coming=1) + some("gpu", 5)),
+        marks=(told(pods[1], out=True),),
+        want={"cpu": 59, "gpu": 41},
+    ),
+    "one that comes back now counts": Case(
+        shares=EVEN,
+        pods=(pods := some("cpu", 2, out=1) + some("gpu", 5)),
+        marks=(told(pods[2], out=False),),
+        want={"cpu": 50, "gpu": 50},
+    ),
     "nothing is told while nobody has a share": Case(
         shares={"cpu": 0, "gpu": 0}, pods=some("cpu", 1) + some("gpu", 5), want={"cpu": 0, "gpu": 0}
     ),
@@ -84,13 +102,13 @@ CASES = {
 
 @builders.table(CASES)
 def test_what_the_routes_are_told(case: Case) -> None:
-    assert as_routed(snapshot(case.pods, cluster=case.cluster), case.shares) == case.want
+    assert as_routed(snapshot(case.pods, cluster=case.cluster), case.shares, case.marks) == case.want
 
 
 def test_a_replica_that_does_not_answer_us_is_not_healthy_there_either() -> None:
     pods = some("cpu", 2) + some("gpu", 5)
-    told = as_routed(snapshot(pods, probes={pods[0].uid: 2}), EVEN)
-    assert told == as_routed(snapshot(some("cpu", 1, coming=1) + some("gpu", 5)), EVEN)
+    routed = as_routed(snapshot(pods, probes={pods[0].uid: 2}), EVEN, ())
+    assert routed == as_routed(snapshot(some("cpu", 1, coming=1) + some("gpu", 5)), EVEN, ())
 
 
 counts = st.integers(0, 12)
@@ -103,7 +121,7 @@ def test_envoy_splits_as_it_is_meant(shares: int, pods: dict[str, tuple[int, int
     there = [
         p for name, (ready, coming, leaving) in pods.items() for p in some(name, ready, coming=coming, leaving=leaving)
     ]
-    routed = as_routed(snapshot(there), meant)
+    routed = as_routed(snapshot(there), meant, ())
     assert sum(routed.values()) == 100
     found = as_envoy_splits(routed, there)
     # whole weights: a class that has to be told little is told it in steps

@@ -87,7 +87,7 @@ def test_what_holds(case: tuple[tuple[builders.JSON | Exception | None, ...], li
 
     async def story() -> list[str]:
         api = Api(*answers)
-        switch = Controls("ops", lambda: rung.append("everybody"))
+        switch = Controls("ops", lambda: rung.append("everybody"), lambda: None)
         found = []
         for _ in answers:
             await switch.look(api)  # type: ignore[arg-type]
@@ -102,7 +102,7 @@ def test_who_is_rung_for_sees_the_new_word() -> None:
     seen: list[str] = []
 
     async def story() -> None:
-        switch = Controls("ops", lambda: seen.append(switch.paused))
+        switch = Controls("ops", lambda: seen.append(switch.paused), lambda: None)
         await switch.look(Api(PAUSED))  # type: ignore[arg-type]
 
     run(story())
@@ -125,7 +125,7 @@ def test_whether_the_switch_is_known(case: tuple[tuple[builders.JSON | Exception
 
     async def story() -> list[bool]:
         api, found = Api(*answers), []
-        switch = Controls("ops", lambda: None)
+        switch = Controls("ops", lambda: None, lambda: None)
         assert not switch.known.is_set()
         for _ in answers:
             await switch.look(api)  # type: ignore[arg-type]
@@ -135,12 +135,38 @@ def test_whether_the_switch_is_known(case: tuple[tuple[builders.JSON | Exception
     assert run(story()) == want
 
 
+# the answers one after the other: after which of them it is said that there is one again
+RETURNS: dict[str, tuple[tuple[builders.JSON | Exception | None, ...], list[int]]] = {
+    "it was never away": ((GOING, PAUSED, None), []),
+    "away for a while": ((GOING, AWAY, AWAY, GOING, GOING), [3]),
+    "away from the start": ((AWAY, None), [1]),
+    "twice": ((AWAY, GOING, AWAY, PAUSED), [1, 3]),
+    "a refusal is an answer": ((AWAY, FORBIDDEN, FORBIDDEN), [1]),
+    "a refusal is no absence": ((FORBIDDEN, FORBIDDEN, GOING), []),
+}
+
+
+@builders.table(RETURNS)
+def test_when_the_api_server_is_back(case: tuple[tuple[builders.JSON | Exception | None, ...], list[int]]) -> None:
+    answers, want = case
+    found: list[int] = []
+
+    async def story() -> None:
+        api, asked = Api(*answers), 0
+        switch = Controls("ops", lambda: None, lambda: found.append(asked))
+        for asked in range(len(answers)):  # noqa: B007 -- the callback sees it
+            await switch.look(api)  # type: ignore[arg-type]
+
+    run(story())
+    assert found == want
+
+
 def test_a_bug_costs_the_switch_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     api = Api(PAUSED, ZeroDivisionError(), GOING)
     seen: list[str] = []
 
     async def story() -> bool:
-        switch = Controls("ops", lambda: seen.append(switch.paused))
+        switch = Controls("ops", lambda: seen.append(switch.paused), lambda: None)
         asking = asyncio.create_task(switch.run(api))  # type: ignore[arg-type]
         await asyncio.sleep(2 * EVERY_SECONDS + 0.1)
         asking.cancel()
@@ -156,7 +182,7 @@ def test_it_is_asked_by_name_every_two_seconds_for_as_long_as_we_live() -> None:
     api = Api(GOING, AWAY, FORBIDDEN, PAUSED)
 
     async def story() -> str:
-        switch = Controls("ops", lambda: None)
+        switch = Controls("ops", lambda: None, lambda: None)
         asking = asyncio.create_task(switch.run(api))  # type: ignore[arg-type]
         await asyncio.sleep(3 * EVERY_SECONDS + 0.1)
         assert not asking.done()
@@ -170,11 +196,12 @@ def test_it_is_asked_by_name_every_two_seconds_for_as_long_as_we_live() -> None:
 
 def test_what_cannot_be_read_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
-        switch, api = Controls("ops", lambda: None), Api(FORBIDDEN, FORBIDDEN, AWAY, AWAY, PAUSED, AWAY)
+        switch, api = Controls("ops", lambda: None, lambda: None), Api(FORBIDDEN, FORBIDDEN, AWAY, AWAY, PAUSED, AWAY)
         for _ in range(7):
             await switch.look(api)  # type: ignore[arg-type]
 
     run(story())
     causes = [vars(r).get("cause", r.message) for r in caplog.records]
     away = "ApiUnavailable: away"
-    assert causes == ["Forbidden: no right", away, "the controls changed", away]
+    back = "the API server answers again: all is listed, and what was put off is tried"
+    assert causes == ["Forbidden: no right", away, "the controls changed", back, away]

@@ -26,6 +26,29 @@ def test_turns_are_the_changes_of_the_shares() -> None:
     ]
 
 
+def route(after: float, generation: int, *, gone: bool = False) -> Seen:
+    return seen(after, {"metadata": {"name": "digits", "generation": generation}}, gone=gone)
+
+
+# the status tells of other shares after 2 s, when the routes were seen so: since when the shares hold
+WRITTEN: dict[str, tuple[dict[str, list[Seen]], float]] = {
+    "no route was seen": ({}, 2),
+    "the route had them before": ({"http_routes": [route(-9, 1), route(1.7, 2)]}, 1.7),
+    "the last of the two": ({"http_routes": [route(-9, 1), route(1.7, 2)], "grpc_routes": [route(1.8, 5)]}, 1.8),
+    "what the gateway says of it is no change": ({"http_routes": [route(-9, 1), route(1.7, 2), route(1.9, 2)]}, 1.7),
+    "its end is none": ({"grpc_routes": [route(-9, 1), route(1.7, 2), route(1.9, 3, gone=True)]}, 1.7),
+    "a change of before is another one": ({"http_routes": [route(-9, 1), route(-7, 2)]}, 2),
+    "one that comes after is another one": ({"http_routes": [route(-9, 1), route(2.1, 2)]}, 2),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN.values(), ids=WRITTEN.keys())
+def test_since_when_the_shares_hold(case: tuple[dict[str, list[Seen]], float]) -> None:
+    routes, want = case
+    told = [seen(-5, status(weights={"gpu": 50, "cpu": 50})), seen(2, status(weights={"gpu": 0, "cpu": 100}))]
+    assert [t.after for t in moments.turns(history(deployments=told, **routes), FAULT_AT)][-1] == want
+
+
 @dataclass(frozen=True, slots=True)
 class Patched:
     turns: list[Turn]

@@ -79,6 +79,8 @@ ONLY = "?watch=1&fieldSelector=metadata.name%3Ddigits"
 def test_what_is_watched() -> None:
     assert witness.paths("ns", "digits") == {
         "deployments": f"/apis/heteroserve.dev/v1alpha1/namespaces/ns/inferencedeployments{ONLY}",
+        "http_routes": f"/apis/gateway.networking.k8s.io/v1/namespaces/ns/httproutes{ONLY}",
+        "grpc_routes": f"/apis/gateway.networking.k8s.io/v1/namespaces/ns/grpcroutes{ONLY}",
         "pods": "/api/v1/namespaces/ns/pods?watch=1",
         "events": "/apis/events.k8s.io/v1/namespaces/ns/events?watch=1",
         "workloads": "/apis/apps/v1/namespaces/ns/deployments?watch=1",

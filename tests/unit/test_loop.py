@@ -596,3 +596,43 @@ def test_nothing_is_done_before_the_switch_is_known() -> None:
     assert (api.written, api.version) == ([], 1)
     run(live(api, 7))
     assert api.written
+
+
+def test_when_the_api_server_is_back_nobody_waits_out_his_pause() -> None:
+    returned = 65.5
+
+    class Away(Marking):
+        """Answers nothing from the fifth second on, until it is back."""
+
+        def check(self) -> None:
+            if 5 < now() < returned:
+                raise Retry("ApiUnavailable", "away")
+
+        async def list(self, *args: Any) -> list[Any]:
+            self.listed.append((now(), args[0].kind))
+            self.check()
+            return await super().list(*args)
+
+        async def get(self, *args: Any) -> Any:
+            self.check()
+            return await super().get(*args)
+
+        async def merge_metadata(self, *args: Any, **options: Any) -> Any:
+            self.tries.append(now())
+            self.check()
+            return await super().merge_metadata(*args, **options)
+
+    api = Away()
+
+    def forget() -> None:
+        del api.objects["Pod"]["metadata"]["annotations"]  # so that there is something to do
+
+    async def story() -> None:
+        asyncio.get_running_loop().call_later(4, forget)
+        await live(api, returned + 4)
+
+    run(story())
+    after = returned + 2
+    assert next(at for at in api.tries if at > returned) <= after
+    relisted = {kind for at, kind in api.listed if returned < at <= after}
+    assert relisted == {kind.kind for kind in kube.OBSERVED}

@@ -190,19 +190,43 @@ def test_the_only_pod_of_a_class_is_asked_four_times_a_second_and_the_others_onc
     assert [len(world.times(f"10.0.0.{n}")) for n in (1, 2)] == [2, 2]
 
 
-def test_the_only_pod_of_a_class_is_found_frozen_in_less_than_a_second() -> None:
+def one_of_two(fpga: Callable[[str], Coroutine[Any, Any, bool | None]], *, since: float) -> World:
+    """The only pods of two classes; from a moment on, one of them answers so."""
+    world = World(lambda address: fpga(address) if address == "10.0.0.0" and now() >= since else yes(address))
+    world.learn(of_class("fpga", 0), of_class("cpu", 1))
+    return world
+
+
+@pytest.mark.parametrize("since", [2.01, 2.1, 2.2, 2.249, 2.26])
+def test_the_only_pod_of_a_class_is_found_frozen_two_thirds_of_a_second_later(since: float) -> None:
     async def story() -> World:
-        world = World(yes)
-        world.learn(of_class("fpga", 0), of_class("cpu", 1))
-        asking = asyncio.create_task(world.live(5))
-        await asyncio.sleep(2.01)
-        alive, world.answer = world.answer, lambda address: never(address) if address == "10.0.0.0" else alive(address)
-        await asking
+        world = one_of_two(never, since=since)
+        await world.live(5)
         return world
 
     world = run(story())
     assert [call for _, _, call in world.rung] == [Call.FAILURE]
-    assert world.rung[0][0] - 2.01 < 0.81
+    assert world.rung[0][0] - since <= 0.651
+    asked = [at for at in world.times("10.0.0.0") if at > 4]
+    assert len(asked) == 3, "who is known to fail is not asked beside its turns"
+    assert world.prober.failures(POD) == 4, "by round, however many questions it had"
+
+
+def test_an_answer_that_is_late_is_one() -> None:
+    async def slow(_: str) -> bool:
+        await asyncio.sleep(0.2)
+        return True
+
+    async def story() -> World:
+        world = one_of_two(slow, since=2.01)
+        await world.live(3.01)
+        return world
+
+    world = run(story())
+    assert (world.rung, world.prober.failures(POD)) == ([], 0)
+    asked = world.times("10.0.0.0")
+    beside = [at for at in asked if any(at - earlier == pytest.approx(0.1) for earlier in asked)]
+    assert len(beside) == 3, "each is asked once more after a tenth of a second"
 
 
 def told(deployment: str, class_name: str, number: int) -> Target:

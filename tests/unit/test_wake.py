@@ -430,3 +430,47 @@ def test_what_went_well_in_the_end_hears_the_tick_again() -> None:
         return await wake.get(), now()
 
     assert run(story()) == (A, 0)
+
+
+# --- The API server is back ------------------------------------------------------------------------------------------
+
+
+def test_all_that_was_put_off_is_tried_when_its_pauses_are_ended_and_then_pauses_shortly() -> None:
+    async def story() -> tuple[list[Subject], float, float]:
+        wake = Wake()
+        for subject in (A, B):
+            for _ in range(6):  # up to half a minute
+                wake.add(subject)
+                wake.failed(await wake.get())
+        wake.end_pauses()
+        tried, at = [await wake.get(), await wake.get()], now()
+        wake.failed(tried[0])
+        await wake.get()
+        return tried, at, now()
+
+    assert run(story()) == ([A, B], 0, 1)
+
+
+def test_an_appointment_stands_when_pauses_are_ended() -> None:
+    async def story() -> float:
+        wake = Wake()
+        wake.add_after(A, 5)
+        wake.end_pauses()
+        await wake.get()
+        return now()
+
+    assert run(story()) == 5
+
+
+def test_what_is_worked_on_when_pauses_are_ended_pauses_shortly_if_it_fails_as_well() -> None:
+    async def story() -> float:
+        wake = Wake()
+        for _ in range(6):
+            wake.add(A)
+            wake.failed(await wake.get())
+        wake.add(A)
+        running = await wake.get()
+        wake.end_pauses()
+        return wake.failed(running)
+
+    assert run(story()) == 1

@@ -3,6 +3,7 @@
 Times are seconds since the epoch at which it reached us. The same thing may be seen twice, when a watch begins anew.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,20 +40,38 @@ class History:
     """Grows while the trial runs. ``deployments`` are of ours, ``workloads`` the Deployments that it owns."""
 
     deployments: list[Seen] = field(default_factory=list)
+    http_routes: list[Seen] = field(default_factory=list)
+    grpc_routes: list[Seen] = field(default_factory=list)
     pods: list[Seen] = field(default_factory=list)
     events: list[Seen] = field(default_factory=list)
     workloads: list[Seen] = field(default_factory=list)
     hits: list[Hits] = field(default_factory=list)
 
     def weights(self) -> Iterator[tuple[float, dict[str, int]]]:
-        """The classes' shares in the traffic, each time they were seen: told when the routes had been written.
+        """The classes' shares in the traffic, and since when: the routes get them first, and the status tells.
 
-        The routes' own weights make up for what the gateway takes from a class with addresses that are not well.
+        The routes' own weights make up for what the gateway takes from a class with addresses that are not well. Shares
+        that no change of a route came before are of the moment when they were told.
         """
+        changed, told = self._routes_changed(), -math.inf
         for seen in self.deployments:
             classes = seen.body.get("status", {}).get("classes", ())
             if classes:
-                yield seen.at, {c["name"]: c.get("weight", 0) for c in classes}
+                at = max((c for c in changed if told < c <= seen.at), default=seen.at)
+                yield at, {c["name"]: c.get("weight", 0) for c in classes}
+            told = seen.at
+
+    def _routes_changed(self) -> list[float]:
+        """When another spec of a route was seen. What a gateway says of a route in its status is no such change."""
+        changed = []
+        for routes in (self.http_routes, self.grpc_routes):
+            known = 0
+            for seen in routes:
+                generation = seen.body["metadata"].get("generation", 0)
+                if generation != known and not seen.gone:
+                    changed.append(seen.at)
+                known = generation
+        return changed
 
     def ready(self) -> Iterator[tuple[float, dict[str, int]]]:
         """Replicas by class that the operator calls ready, each time its status was seen."""

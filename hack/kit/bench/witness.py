@@ -44,8 +44,11 @@ class Gateway:
 def paths(namespace: str, name: str) -> dict[str, str]:
     """What is watched, by the list of the history that it fills."""
     one = f"?watch=1&fieldSelector=metadata.name%3D{name}"
+    routes = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}"
     return {
         "deployments": f"/apis/heteroserve.dev/v1alpha1/namespaces/{namespace}/inferencedeployments{one}",
+        "http_routes": f"{routes}/httproutes{one}",
+        "grpc_routes": f"{routes}/grpcroutes{one}",
         "pods": f"/api/v1/namespaces/{namespace}/pods?watch=1",
         "events": f"/apis/events.k8s.io/v1/namespaces/{namespace}/events?watch=1",
         "workloads": f"/apis/apps/v1/namespaces/{namespace}/deployments?watch=1",

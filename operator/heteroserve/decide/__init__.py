@@ -52,13 +52,13 @@ def decide(snapshot: Snapshot) -> Plan:
     first = going.union(*replaced, *(step.first for step in steps.values()))
     split = weigh(picture, wished, by_hand=by_hand)
     weights = dict(split.weights)
-    routed = weights if split.kept else as_routed(snapshot, weights)
+    marks = new_marks(picture, weights, going=going, first=first)
+    routed = weights if split.kept else as_routed(snapshot, weights, marks)
     classes = tuple(_plan_class(s, picture, wanted[s.name], steps.get(s.name), weights) for s in picture.supplies)
     classes += tuple(
         plan_retired(name, snapshot, picture.health, weights[name]) for name in kept_retired(picture, weights)
     )
     draining = any(c.why is Why.DRAINING or c.retired for c in classes)
-    marks = new_marks(picture, weights, going=going, first=first)
     return Plan(
         classes=classes,
         demand=picture.demand,

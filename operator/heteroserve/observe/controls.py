@@ -5,6 +5,8 @@
 Asked for every two seconds by its name, so that no right over other ConfigMaps is needed. What cannot be understood
 pauses: somebody wanted something. When the API server does not answer, what was known holds; before its first answer
 nothing is done.
+
+Nothing else asks the API server as often as this while it is away, so it is here that its return is noticed.
 """
 
 import asyncio
@@ -21,15 +23,17 @@ EVERY_SECONDS = 2.0
 class Controls:
     """`paused` says why nothing may be changed, and is empty while all may be; `known` is set by the first answer."""
 
-    def __init__(self, namespace: str, ring: Callable[[], None]) -> None:
+    def __init__(self, namespace: str, ring: Callable[[], None], returned: Callable[[], None]) -> None:
         self._namespace = namespace
         self._ring = ring
+        self._returned = returned
         self.paused = ""
         self.known = asyncio.Event()
         self._complaint = ""
+        self._away = False
 
     async def run(self, api: Kube) -> None:
-        """Asks until cancelled, and rings when the answer is another."""
+        """Asks until cancelled; rings when the answer is another, and says when there is one again."""
         while True:
             try:
                 await self.look(api)
@@ -44,6 +48,7 @@ class Controls:
             found = await api.get(kube.CONFIG_MAP, self._namespace, NAME)
         except Retry as error:
             self._complain(error)
+            self._away = True
             return
         except HeteroserveError as error:
             self._complain(error)
@@ -54,6 +59,10 @@ class Controls:
                 telemetry.LOGGER.warning("the controls changed", extra={"before": before, "after": self.paused})
                 self._ring()
         self.known.set()
+        if self._away:
+            self._away = False
+            telemetry.LOGGER.warning("the API server answers again: all is listed, and what was put off is tried")
+            self._returned()
 
     def _complain(self, error: HeteroserveError) -> None:
         """Says once what is wrong, until something else is."""

@@ -1,7 +1,8 @@
 """The prober: asks every pod of ours once a second whether its model is ready. It notices a dead node in some 1.6 s.
 
-The only pod of a class is asked four times as often, and noticed in less than a second: where a class has others, the
-gateway goes on with these; where it has none, only we can take the class's weight away.
+The only pod of a class is asked four times as often, and once more beside a question that hangs; it is noticed in some
+0.65 s: where a class has others, the gateway goes on with these; where it has none, only we can take the class's weight
+away.
 
 The questions are spread over the second, in an order that is at random over nodes and stays the same: no burst, no node
 at a stroke, and no pod that waits for longer than a second. After a first failure a pod is asked again at once.
@@ -17,7 +18,7 @@ was said of them before we started is not forgotten, and has to be heard again b
 import asyncio
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from heteroserve import kube, telemetry
@@ -33,8 +34,10 @@ EVERY_SECONDS = 1.0
 ALONE_PER_ROUND = 4
 MOST_ALONE = 100
 """So many are asked that often, those with a mark first; of more, the others are asked like everybody."""
+HANGS_SECONDS = 0.1
+"""An answer takes some 3 ms. Who is alone and has not given it after this is asked again meanwhile."""
 AT_ONCE = 200
-"""Questions under way. When more pods than that hang, everybody is asked less often."""
+"""Pods that are being asked. When more than that hang, everybody is asked less often."""
 
 SUCCESSES_TO_TRUST = 3
 """In a row: a pod that answers every other time is not well."""
@@ -79,11 +82,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """When in a round to ask whom. `extra`: between the turns that everybody has."""
+    """When in a round to ask whom. `extra`: between the turns that everybody has; `alone`: of those who have such."""
 
     after_seconds: float
     target: Target
     extra: bool = False
+    alone: bool = False
 
 
 def timetable(targets: list[Target]) -> list[Turn]:
@@ -92,11 +96,10 @@ def timetable(targets: list[Target]) -> list[Turn]:
     turns: list[Turn] = []
     for place, target in enumerate(targets):
         first = EVERY_SECONDS * place / len(targets)
-        times = ALONE_PER_ROUND if target.uid in often else 1
-        turns += [
-            Turn(after_seconds=(first + EVERY_SECONDS * n / times) % EVERY_SECONDS, target=target, extra=n > 0)
-            for n in range(times)
-        ]
+        is_alone = target.uid in often
+        times = ALONE_PER_ROUND if is_alone else 1
+        after = [(first + EVERY_SECONDS * n / times) % EVERY_SECONDS for n in range(times)]
+        turns += [Turn(after_seconds=at, target=target, extra=n > 0, alone=is_alone) for n, at in enumerate(after)]
     return sorted(turns, key=lambda turn: turn.after_seconds)
 
 
@@ -219,11 +222,20 @@ class Prober:
         return pod.ready or (was_ready and (node is None or not node.ready))
 
     async def _probe(self, ask: Ask, turn: Turn) -> None:
-        """One question, and after a first failure another."""
-        again = True
-        while again and self._is_current(turn.target):
-            answered = await self._ask(ask, turn.target)
-            again = answered is not None and self._hear(turn, answered=answered) == 1
+        """One question, and after a first failure another: to who is alone, as soon as the answer is late."""
+        async with asyncio.TaskGroup() as both:
+            first = both.create_task(self._question(ask, turn))
+            hangs = turn.alone and (self.failures(turn.target.uid) or 0) < PROBES_FAILED
+            await asyncio.wait({first}, timeout=HANGS_SECONDS if hangs else None)
+            if not first.done() or first.result() == 1:
+                await self._question(ask, replace(turn, extra=True))
+
+    async def _question(self, ask: Ask, turn: Turn) -> int:
+        """How often the pod has failed now."""
+        if not self._is_current(turn.target):
+            return 0
+        answered = await self._ask(ask, turn.target)
+        return 0 if answered is None else self._hear(turn, answered=answered)
 
     def _is_current(self, target: Target) -> bool:
         """Whether the pod is still there and to be asked: that may have changed since the second began."""

@@ -20,6 +20,9 @@ GATEWAY_CONTROLLER = (*ENVOY, "scale", "deployment/envoy-gateway")
 API_SERVER = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 SET_ASIDE = "/etc/kubernetes/kube-apiserver.yaml"
 API_SERVER_SECONDS = 60.0
+CONTROLLERS_SECONDS = 45.0
+"""Until the controller manager and the scheduler work again, without which nobody makes or places a pod: they end when
+they lose their Leases, kubelets start them again after a while, and then they wait for the old Leases to expire."""
 PROMETHEUS_SECONDS = 60.0
 GONE_SHARE = 0.45
 FAKE_NODE = "bench-fake-{}"
@@ -160,6 +163,7 @@ CONTROL_FAULTS = (
         restore=restore_both,
         over=recovered,
         itself=API_SERVER_SECONDS + 15,
+        most=60.0 + CONTROLLERS_SECONDS,
         trials=10,
         in_force=5.0,
     ),
