@@ -32,6 +32,9 @@ METRICS_AGE_SECONDS = Gauge("heteroserve_metrics_age_seconds", "Age of the newes
 RESYNC_AGE_SECONDS = Gauge("heteroserve_resync_age_seconds", "Time since everything was listed anew.")
 PROBED_PODS = Gauge("heteroserve_probed_pods", "Pods that the operator's own prober asks.")
 PROBE_FAILURES = Counter("heteroserve_probe_failures_total", "Probes that a pod did not answer well, or not in time.")
+PROBES_DISCARDED = Counter(
+    "heteroserve_probes_discarded_total", "Probes that timed out while the operator itself was late: they say nothing."
+)
 PROBE_SECONDS = Histogram(
     "heteroserve_probe_seconds", "Duration of a probe.", buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1)
 )

@@ -301,9 +301,11 @@ def test_one_lost_answer_rings_for_nobody() -> None:
     assert (world.rung, world.times()) == ([], [0, 1, 1, 2, 3, 4])
 
 
-def failed_probes() -> float:
-    value: float | None = REGISTRY.get_sample_value("heteroserve_probe_failures_total")
-    return value or 0.0
+def counted() -> tuple[float, float]:
+    """Probes so far that failed, and that were discarded."""
+    names = ("heteroserve_probe_failures_total", "heteroserve_probes_discarded_total")
+    failed, discarded = (REGISTRY.get_sample_value(name) or 0.0 for name in names)
+    return failed, discarded
 
 
 # what is heard: yes (True), no (False), or that we were late ourselves (None)
@@ -327,10 +329,13 @@ def test_a_question_for_which_we_were_late_says_nothing_of_the_pod(
         await world.live(5.5)
         return world
 
-    before = failed_probes()
+    before = counted()
     world = run(story())
     assert world.prober.failures(POD) == want
-    assert failed_probes() - before == heard.count(False)
+    asked = len(world.times())
+    failed, discarded = (now - was for now, was in zip(counted(), before, strict=True))
+    assert failed == heard.count(False)
+    assert discarded == heard.count(None) + (asked - len(heard)) * (heard[-1] is None)
     assert len(world.rung) == (want == 2)
 
 

@@ -253,6 +253,7 @@ class Prober:
             self._surprised = True
         telemetry.PROBE_SECONDS.observe(time.monotonic() - started)
         telemetry.PROBE_FAILURES.inc(answered is False)
+        telemetry.PROBES_DISCARDED.inc(answered is None)
         return answered
 
     def _hear(self, turn: Turn, *, answered: bool) -> int:
