@@ -33,6 +33,7 @@ from heteroserve.observe.parse_api import parse_memory
 from heteroserve.render import render
 from heteroserve.status.compute import compute_status
 from heteroserve.status.write import as_json
+from laws import on_its_way, rolling_after
 
 T = TypeVar("T")
 
@@ -48,9 +49,11 @@ CYCLES = 150
 
 
 def applied(snapshot: Snapshot, plan: Plan) -> Snapshot:
-    """The same moment after the plan was carried out, with all pods as they were."""
+    """The same moment after the plan was carried out, with all pods as they were. Of a held plan only the status is."""
+    status = as_json(compute_status(snapshot, plan, Outcome()))
+    memory = parse_memory(builders.raw_deployment(status=status))
     if plan.held:
-        return snapshot
+        return replace(snapshot, memory=memory)
     listed = {c.name: c.replicas for c in plan.classes if c.render}
     untouched = {
         c.name: snapshot.replicas[c.name] for c in plan.classes if not c.render and c.name in snapshot.replicas
@@ -58,13 +61,12 @@ def applied(snapshot: Snapshot, plan: Plan) -> Snapshot:
     routes = [m for m in render(snapshot, plan) if m["kind"] == "HTTPRoute"]
     weights = {c.name: c.weight for c in plan.classes if c.reachable and (c.render or c.replicas > 0)}
     marks = {m.uid: m.mark for m in plan.marks}
-    status = as_json(compute_status(snapshot, plan, Outcome()))
     return replace(
         snapshot,
         replicas={**untouched, **listed},
         pods=tuple(replace(p, mark=marks.get(p.uid, p.mark)) for p in snapshot.pods),
         route=RouteState(weights=weights, accepted=True) if routes else None,
-        memory=parse_memory(builders.raw_deployment(status=status)),
+        memory=memory,
     )
 
 
@@ -106,6 +108,13 @@ def kept(snapshot: Snapshot, name: str) -> int:
 def bounded(snapshot: Snapshot, name: str) -> int:
     """Replicas of a listed class now; those that are to be replaced do not count against its maxReplicas."""
     return kept(snapshot, name) + moving(snapshot)[name]
+
+
+def in_traffic(snapshot: Snapshot) -> dict[str, int]:
+    """By class, listed or not: trusted pods that Services lead to. Who is out is let in first, and counted after."""
+    health = assess_health(snapshot)
+    names = {c.name for c in snapshot.deployment.classes} | snapshot.replicas.keys()
+    return {name: ready_pods(snapshot, health, name) for name in names}
 
 
 def idle(snapshot: Snapshot) -> set[str]:
@@ -163,8 +172,10 @@ def test_p1_who_leaves_the_traffic_untrusted_or_comes_back_is_told_and_nobody_el
 @given(strategies.snapshots())
 def test_p1_growth_without_a_step_limit_is_done_in_one_cycle(snapshot: Snapshot) -> None:
     plan = decide(snapshot)
-    grown = {c.name for c in plan.classes if c.replicas > snapshot.replicas.get(c.name, 0) and c.why is not Why.STEP}
-    again = {c.name: c.replicas for c in decide(applied(snapshot, plan)).classes}
+    growing = [c for c in plan.classes if c.replicas > snapshot.replicas.get(c.name, 0)]
+    grown = {c.name for c in growing if not on_its_way(snapshot, c)}
+    after = replace(applied(snapshot, plan), rolling=rolling_after(snapshot, plan))
+    again = {c.name: c.replicas for c in decide(after).classes}
     assert {name: again[name] for name in grown} == {c.name: c.replicas for c in plan.classes if c.name in grown}
 
 
@@ -175,11 +186,10 @@ def test_p1_growth_without_a_step_limit_is_done_in_one_cycle(snapshot: Snapshot)
 def test_p2_weights_are_integers_that_sum_to_100_or_are_all_0_when_nothing_is_ready(snapshot: Snapshot) -> None:
     plan = decide(snapshot)
     assume(not plan.held)
-    weights = [c.weight for c in plan.classes]
+    weights, ready = [c.weight for c in plan.classes], in_traffic(snapshot)
     assert all(type(w) is int and 0 <= w <= TOTAL for w in weights)
-    serving = any(
-        c.ready and c.replicas and c.reachable for c in plan.classes if c.why is not Why.DRAINING and not c.retired
-    )
+    staying = (c for c in plan.classes if c.why is not Why.DRAINING and not c.retired)
+    serving = any(ready[c.name] and c.replicas and c.reachable for c in staying)
     assert sum(weights) == TOTAL or (not serving and sum(weights) == 0)
 
 
@@ -236,7 +246,8 @@ def test_p4_a_class_without_a_ready_replica_never_gains_weight_unless_it_has_sus
     snapshot: Snapshot,
 ) -> None:
     plan, suspects = decide(snapshot), {s.name: s.suspects for s in supplies_of(snapshot)}
-    nobody = not any(c.weight and c.ready for c in plan.classes)
+    ready = in_traffic(snapshot)
+    nobody = not any(c.weight and ready[c.name] for c in plan.classes)
     for c in plan.classes:
         if c.ready == 0 and not (nobody and suspects.get(c.name, 1)):
             assert c.weight <= routed(snapshot).get(c.name, 0)
@@ -244,9 +255,21 @@ def test_p4_a_class_without_a_ready_replica_never_gains_weight_unless_it_has_sus
 
 @given(strategies.snapshots())
 def test_p4_a_class_without_a_ready_replica_has_no_weight_while_another_is_ready(snapshot: Snapshot) -> None:
+    plan, ready = decide(snapshot), in_traffic(snapshot)
+    assume(any(c.weight and ready[c.name] for c in plan.classes) and not plan.held)
+    assert {c.name for c in plan.classes if c.weight and not ready[c.name]} == set()
+
+
+@given(strategies.snapshots())
+def test_p4_while_nobody_in_the_traffic_can_answer_everybody_who_is_out_of_it_comes_back_at_once(
+    snapshot: Snapshot,
+) -> None:
+    snapshot = replace(snapshot, pods=tuple(replace(p, mark=builders.mark(2)) for p in snapshot.pods))
     plan = decide(snapshot)
-    assume(any(c.weight and c.ready for c in plan.classes) and not plan.held)
-    assert {c.name for c in plan.classes if c.weight and not c.ready} == set()
+    assume(not plan.held)
+    listed = {c.name for c in snapshot.deployment.classes}
+    out = {p.uid for p in snapshot.pods if p.class_name in listed and not p.terminating}
+    assert {m.uid for m in plan.marks if m.mark.out_since is None} == out
 
 
 @given(strategies.snapshots())

@@ -3,6 +3,7 @@
 Every story is played on the cluster of tests/rehearsal.py, which goes through rendering, writing and reading back.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import builders
+from heteroserve.decide.trust import trusted_in_seconds
 from heteroserve.model.plan import Why
 from heteroserve.model.snapshot import Mark, Pod
 from rehearsal import STEP_SECONDS, Scene, Stage, play, stage, to_rest
@@ -388,7 +390,12 @@ def test_whatever_happens_there_is_rest_and_nobody_is_left_with_an_order(
 
 
 def clean(world: Stage) -> None:
-    """Only who is to be replaced is told so, and only while he cannot be."""
+    """Only who is to be replaced is told so, and only while he cannot be; who failed, until he has earned trust."""
+    recoveries = [c.recovery for c in world.scenes[-1].plan.classes if c.recovery]
+    earned_seconds = max((trusted_in_seconds(r, world.now) for r in recoveries), default=0.0)
+    if earned_seconds:
+        play(world, math.ceil(earned_seconds / STEP_SECONDS))
+        to_rest(world)
     leaving = {d.pod for c in world.scenes[-1].plan.classes for d in c.departures}
     told = {p.name for p in world.pods.values() if p.mark != Mark() and not p.terminating}
     assert told <= leaving
